@@ -1,0 +1,3 @@
+//! Packing.
+
+fn main() {}

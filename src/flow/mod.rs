@@ -1,0 +1,2 @@
+//! One operation end to end, each in the same order: gather (edge), decide
+//! (model), act (edge), record.

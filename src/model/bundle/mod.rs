@@ -1,0 +1,12 @@
+//! A bundle: a directory of app config, HelmReleases and what they need.
+//!
+//! Everything here works on bytes and names that the edge read: parsing the
+//! YAML with places kept ([`yaml`]), judging the objects ([`check`]), finding
+//! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
+//! and reading the layer ([`pack`], [`unpack`]).
+
+pub mod lock;
+pub mod need;
+pub mod object;
+pub mod path;
+pub mod problem;

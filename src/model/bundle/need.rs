@@ -1,0 +1,88 @@
+//! What the manifests of a bundle name: charts and container images.
+//!
+//! Extraction is versioned ([`EXTRACTOR`]), because a policy that demands a
+//! complete lock compares it with what the manifests name by the same rules.
+
+use crate::model::digest::Digest;
+
+use super::{object::ObjectId, path::RelPath};
+
+/// The version of the extraction rules, recorded in the provenance. Grows when
+/// the rules find more or other references in the same manifests.
+pub const EXTRACTOR: u32 = 1;
+
+/// One chart or image that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The file that names it.
+    pub file: RelPath,
+    /// The object that names it.
+    pub object: ObjectId,
+    /// Where in the object, such as `spec.chart.spec` or
+    /// `spec.values.image`.
+    pub path: String,
+    /// The reference as written, with its parts joined:
+    /// `ghcr.io/stefanprodan/podinfo:6.5.0`, `podinfo 6.5.0 (https://…)`.
+    pub reference: String,
+    /// Whether the manifest itself carries the digest.
+    pub pinned: bool,
+    /// What to ask for.
+    pub target: Target,
+}
+
+/// What to ask for to resolve a [`Need`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A container image, the reference in its long form (`docker.io/library/…`).
+    Image {
+        /// Host of the registry, such as `docker.io`.
+        host: String,
+        /// The repository path.
+        path: String,
+        /// The tag; `latest` when neither tag nor digest is written.
+        tag: Option<String>,
+        /// The digest when written.
+        digest: Option<Digest>,
+    },
+    /// A chart in an OCI registry.
+    OciChart {
+        /// Host of the registry.
+        host: String,
+        /// The repository path including the chart's name.
+        path: String,
+        /// Which version.
+        version: ChartVersion,
+    },
+    /// A chart in an HTTP Helm repository.
+    HttpChart {
+        /// The repository's URL, without credentials.
+        repository: String,
+        /// The chart's name.
+        chart: String,
+        /// The version or range as written; `None` means any.
+        version: Option<String>,
+    },
+    /// The manifests do not say enough to resolve it.
+    Unknown {
+        /// Why not; one sentence.
+        reason: String,
+    },
+}
+
+/// How a chart in an OCI registry is selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChartVersion {
+    /// A digest.
+    Digest(Digest),
+    /// A tag, or an exact version (whose `+` a tag spells `_`).
+    Tag(String),
+    /// A semver range over the tags; `*` for any.
+    Range(String),
+}
+
+impl Target {
+    /// Whether it is a chart.
+    pub fn is_chart(&self) -> bool {
+        matches!(self, Target::OciChart { .. } | Target::HttpChart { .. })
+    }
+}

@@ -1,0 +1,2 @@
+//! Statements: signed claims about a digest.
+pub mod uris;
