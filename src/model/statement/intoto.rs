@@ -39,7 +39,9 @@ impl Statement {
         match fields.get("_type").and_then(Value::as_str) {
             Some(STATEMENT_V1 | STATEMENT_V01) => {}
             _ => {
-                return Err(StatementError::Shape("`_type` is not an in-toto statement v1 or v0.1"));
+                return Err(StatementError::Shape(
+                    "`_type` is not an in-toto statement v1 or v0.1",
+                ));
             }
         }
         let predicate_type = match fields.get("predicateType").and_then(Value::as_str) {
