@@ -1,5 +1,6 @@
 //! The outside world: thin and concrete, without decisions; every read is
 //! bounded. Edges do not know each other.
 
+pub mod clock;
 pub mod registry;
 pub mod signer;

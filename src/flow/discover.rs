@@ -8,7 +8,7 @@
 //! Nothing here fails as a whole: what cannot be read becomes a [`Gap`] or an
 //! unread finding, which lets the verdict be *unknown* rather than *unsigned*.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
 use tokio::sync::Semaphore;
@@ -25,8 +25,13 @@ use crate::{
     },
 };
 
+use super::error::Error;
+
 /// How many requests are in flight at most.
 const CONCURRENCY: usize = 24;
+/// How many referrers are listed for each statement that may be read: those
+/// that claim to be bundles are chosen from among them.
+const LISTED: usize = 16;
 /// How many layers of one manifest are looked at.
 const MAX_LAYERS: usize = 1000;
 
@@ -48,14 +53,16 @@ pub struct Gathered {
 pub struct Shelf {
     /// Whether the referrers API answered.
     pub api: bool,
-    /// The digests that are listed, by either way.
-    pub listed: Vec<Digest>,
+    /// What stands at the referrers tag.
+    pub index: Option<Fetched>,
+    /// What stands at cosign's `.sig` tag.
+    pub signatures: Option<Fetched>,
 }
 
 /// Gathers and checks every statement about `subject`.
 pub async fn gather(store: &Store, subject: &Digest, keys: &[PublicKey], limits: &Limits) -> Gathered {
     let (listed, fallback, signatures, attestations) = futures::join!(
-        store.referrers(subject, limits.statements),
+        store.referrers(subject, limits.statements.saturating_mul(LISTED)),
         read_tag(store, Tag::referrers(subject)),
         read_tag(store, Tag::legacy_signatures(subject)),
         read_tag(store, Tag::legacy_attestations(subject)),
@@ -64,7 +71,9 @@ pub async fn gather(store: &Store, subject: &Digest, keys: &[PublicKey], limits:
     let mut descriptors = gathered.api(listed, limits);
     descriptors.extend(gathered.fallback(fallback));
     let descriptors = gathered.select(descriptors, subject, limits);
-    gathered.shelf.listed = descriptors.iter().map(|descriptor| descriptor.digest).collect();
+    if let Ok(found) = &signatures {
+        gathered.shelf.signatures = found.clone();
+    }
 
     let mut legacy = Vec::new();
     for (what, read) in [("signatures", signatures), ("attestations", attestations)] {
@@ -73,7 +82,7 @@ pub async fn gather(store: &Store, subject: &Digest, keys: &[PublicKey], limits:
             Err(error) => gathered.gap(format!("the legacy {what} of `{subject}`"), &error),
         }
     }
-    let reader = Reader { store, subject, keys, limits, memory: Arc::new(Semaphore::new(kib(limits.in_flight))) };
+    let reader = Reader { store, subject, keys, limits, memory: Semaphore::new(kib(limits.in_flight)) };
     let mut answers: Vec<_> = stream::iter(descriptors.iter().map(Work::Referrer).chain(legacy.iter().map(Work::Legacy)).enumerate())
         .map(|(place, work)| {
             let reader = &reader;
@@ -111,7 +120,7 @@ struct Reader<'a> {
     subject: &'a Digest,
     keys: &'a [PublicKey],
     limits: &'a Limits,
-    memory: Arc<Semaphore>,
+    memory: Semaphore,
 }
 
 impl Reader<'_> {
@@ -154,13 +163,14 @@ impl Reader<'_> {
             Holder::Envelope(_) => Format::LegacyAttestation,
         };
         let layer = holder.layer();
-        let failed = |outcome| Finding { format, manifest, predicate_type: None, outcome };
+        let failed = |outcome| Finding::new(format, manifest, outcome);
         if layer.size > self.limits.statement {
             let why = format!("it is larger than the limit of {} bytes", self.limits.statement);
             return failed(Outcome::Unread(why));
         }
         // Held until the statement was checked: this is what bounds memory.
-        let _held = self.memory.acquire_many(kib_u32(layer.size)).await;
+        let weight = kib(layer.size).min(kib(self.limits.in_flight));
+        let _held = self.memory.acquire_many(u32::try_from(weight).unwrap_or(u32::MAX)).await;
         let bytes = match self.store.blob(layer, self.limits.statement).await {
             Ok(bytes) => bytes,
             Err(error) => return failed(outcome(&error)),
@@ -174,14 +184,12 @@ impl Reader<'_> {
     }
 
     fn failed(&self, manifest: Digest, error: &RegistryError) -> Looked {
-        let finding =
-            Finding { format: Format::Bundle, manifest, predicate_type: None, outcome: outcome(error) };
+        let finding = Finding::new(Format::Bundle, manifest, outcome(error));
         Looked { findings: vec![finding], attachment: None }
     }
 
     fn unread(&self, manifest: Digest, why: &str) -> Looked {
-        let outcome = Outcome::Unread(why.to_owned());
-        let finding = Finding { format: Format::Bundle, manifest, predicate_type: None, outcome };
+        let finding = Finding::new(Format::Bundle, manifest, Outcome::Unread(why.to_owned()));
         Looked { findings: vec![finding], attachment: None }
     }
 }
@@ -199,8 +207,19 @@ async fn read_tag(store: &Store, tag: Tag) -> Result<Option<Fetched>, RegistryEr
 }
 
 impl Gathered {
+    /// Refuses to decide what to write from an incomplete picture.
+    ///
+    /// # Errors
+    /// [`Error::Unread`] naming the first part that could not be read.
+    pub fn refuse_gaps(&self) -> Result<(), Error> {
+        match self.gaps.iter().find(|gap| !gap.cap) {
+            Some(gap) => Err(Error::Unread { message: format!("cannot read {}: {}", gap.what, gap.why) }),
+            None => Ok(()),
+        }
+    }
+
     fn gap(&mut self, what: String, error: &RegistryError) {
-        self.gaps.push(Gap { what, why: error.fault.to_string() });
+        self.gaps.push(Gap { what, why: error.fault.to_string(), cap: false });
     }
 
     fn api(&mut self, listed: Result<Referrers, RegistryError>, limits: &Limits) -> Vec<Descriptor> {
@@ -223,9 +242,13 @@ impl Gathered {
     fn fallback(&mut self, read: Result<Option<Fetched>, RegistryError>) -> Vec<Descriptor> {
         match read {
             // What is no index there is somebody's artifact, not a list.
-            Ok(Some(fetched)) => serde_json::from_slice::<Index>(&fetched.bytes)
-                .map(|index| index.manifests)
-                .unwrap_or_default(),
+            Ok(Some(fetched)) => {
+                let entries = serde_json::from_slice::<Index>(&fetched.bytes)
+                    .map(|index| index.manifests)
+                    .unwrap_or_default();
+                self.shelf.index = Some(fetched);
+                entries
+            }
             Ok(None) => Vec::new(),
             Err(error) if error.is_wrong_bytes() => Vec::new(),
             Err(error) => {
@@ -267,16 +290,12 @@ impl Gathered {
         let fault = Fault::TooLarge { limit: limits.statements as u64 };
         let what = "statements beyond the cap (`--max-statements`)".to_owned();
         if self.gaps.iter().all(|gap| gap.what != what) {
-            self.gaps.push(Gap { what, why: fault.to_string() });
+            self.gaps.push(Gap { what, why: fault.to_string(), cap: true });
         }
     }
 }
 
 /// Memory is counted in KiB, since a semaphore counts in 32 bits.
 fn kib(bytes: u64) -> usize {
-    usize::try_from(bytes / 1024).unwrap_or(usize::MAX >> 4).clamp(8 * 1024, usize::MAX >> 4)
-}
-
-fn kib_u32(bytes: u64) -> u32 {
-    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+    usize::try_from(bytes / 1024 + 1).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }

@@ -1,6 +1,6 @@
 //! Public keys that statements are checked against.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 use sigstore_crypto::VerificationKey;
@@ -10,9 +10,10 @@ use sigstore_types::{DerPublicKey, SignatureBytes};
 const MAX_PEM: usize = 64 * 1024;
 
 /// A public key.
+#[derive(Clone)]
 pub struct PublicKey {
     der: Vec<u8>,
-    key: VerificationKey,
+    key: Arc<VerificationKey>,
 }
 
 impl PublicKey {
@@ -23,7 +24,7 @@ impl PublicKey {
     pub fn from_spki(der: Vec<u8>) -> Result<Self, KeyError> {
         let key = VerificationKey::from_spki(&DerPublicKey::new(der.clone()))
             .map_err(|error| KeyError::Unsupported(error.to_string()))?;
-        Ok(Self { der, key })
+        Ok(Self { der, key: Arc::new(key) })
     }
 
     /// Every key of a PEM text, at least one.

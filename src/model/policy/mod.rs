@@ -91,6 +91,11 @@ impl Verdict {
         }
     }
 
+    /// Unknown, because something that is demanded could not be read.
+    pub fn unread(subject: Digest, gap: &Gap) -> Self {
+        Self { subject, kind: Kind::Unknown(vec![unread_reason(gap)]) }
+    }
+
     /// A rejection because bytes are not what a digest names.
     pub fn wrong_bytes(subject: Digest, found: String) -> Self {
         let reason = Reason {
@@ -110,6 +115,8 @@ pub struct Gap {
     pub what: String,
     /// Why it could not be read.
     pub why: String,
+    /// Whether it was left out because of a cap rather than a fault.
+    pub cap: bool,
 }
 
 /// How one finding stands after judging.

@@ -15,7 +15,7 @@ fn nothing_is_rejected_and_a_gap_makes_it_unknown() {
     let verdict = judge(subject, &annotations(), &[], &[], Demands::default());
     assert!(matches!(verdict.kind(), Kind::Rejected(_)), "{verdict:?}");
     assert!(verdict.admit().is_none());
-    let gap = Gap { what: "the referrers".into(), why: "503".into() };
+    let gap = Gap { what: "the referrers".into(), why: "503".into(), cap: false };
     let verdict = judge(subject, &annotations(), &[], &[gap], Demands::default());
     assert!(matches!(verdict.kind(), Kind::Unknown(_)), "{verdict:?}");
     assert!(verdict.admit().is_none());
