@@ -2,10 +2,7 @@
 //! bounded. Edges do not know each other, except that any may use [`clock`] and
 //! [`secret`].
 
-pub mod ci;
 pub mod clock;
-pub mod files;
-pub mod git;
 pub mod registry;
 pub mod secret;
 pub mod signer;
