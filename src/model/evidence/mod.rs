@@ -156,7 +156,10 @@ fn statement(subject: &Digest, keys: &[PublicKey], signed: &Signed) -> (Option<S
         Err(error) => return (None, Outcome::Invalid(error.to_string())),
     };
     let predicate_type = Some(statement.predicate_type.clone());
-    let Some(signer) = signer(keys, &signed.message, &signed.signature) else {
+    // A key's statement names a key; Flux does not count another.
+    let keys_only = matches!(signed.material, Material::Key { .. });
+    let signer = keys_only.then(|| signer(keys, &signed.message, &signed.signature)).flatten();
+    let Some(signer) = signer else {
         return (predicate_type, unknown_signer(keys, &signed.material));
     };
     if !statement.is_about(subject) {
@@ -205,102 +208,6 @@ fn legacy_outcome(subject: &Digest, keys: &[PublicKey], found: &Found, signed: &
         return unknown_signer(keys, &Material::Key { hint: String::new() });
     };
     if signed != subject {
-        return Outcome::Invalid("it is about another digest".into());
-    }
-    let evidence = Evidence { subject: *subject, signer, claim: Claim::Signature };
-    Outcome::Verified(Box::new(evidence))
-}
-
-fn signer(&self) -> &Fingerprint {
-        &self.signer
-    }
-
-    /// What is claimed.
-    pub fn claim(&self) -> &Claim {
-        &self.claim
-    }
-}
-
-impl Finding {
-    /// A finding about the statement in `manifest`.
-    pub fn new(format: Format, manifest: Digest, outcome: Outcome) -> Self {
-        Self { format, manifest, predicate_type: None, docker_reference: None, outcome }
-    }
-
-    /// The evidence, when the statement was verified.
-    pub fn evidence(&self) -> Option<&Evidence> {
-        match &self.outcome {
-            Outcome::Verified(evidence) => Some(evidence),
-            _ => None,
-        }
-    }
-}
-
-/// Checks one statement against the digest and the keys.
-///
-/// Never fails: a bad statement is a finding, and never hides a good one.
-pub fn check(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
-    if found.format == Format::LegacySignature {
-        return legacy_signature(subject, keys, found);
-    }
-    let (predicate_type, outcome) = match found.format {
-        Format::Bundle => match bundle::read(&found.bytes) {
-            Ok(signed) => statement(subject, keys, &signed),
-            Err(error) => (None, Outcome::Invalid(error.to_string())),
-        },
-        Format::LegacyAttestation | Format::LegacySignature => match bundle::read_envelope(&found.bytes) {
-            Ok(signed) => statement(subject, keys, &signed),
-            Err(error) => (None, Outcome::Invalid(error.to_string())),
-        },
-    };
-    Finding { predicate_type, ..Finding::new(found.format, found.manifest, outcome) }
-}
-
-fn statement(subject: &Digest, keys: &[PublicKey], signed: &Signed) -> (Option<String>, Outcome) {
-    let statement = match Statement::parse(&signed.payload) {
-        Ok(statement) => statement,
-        Err(error) => return (None, Outcome::Invalid(error.to_string())),
-    };
-    let predicate_type = Some(statement.predicate_type.clone());
-    let Some(signer) = signer(keys, &signed.message, &signed.signature) else {
-        return (predicate_type, unknown_signer(keys, &signed.material));
-    };
-    if !statement.is_about(subject) {
-        return (predicate_type, Outcome::Invalid("it is about another digest".into()));
-    }
-    let outcome = match claim(statement) {
-        Ok(claim) => Outcome::Verified(Box::new(Evidence { subject: *subject, signer, claim })),
-        Err(reason) => Outcome::Invalid(reason),
-    };
-    (predicate_type, outcome)
-}
-
-fn claim(statement: Statement) -> Result<Claim, String> {
-    match statement.predicate_type.as_str() {
-        uris::SIGNATURE => Ok(Claim::Signature),
-        uris::PROVENANCE => Provenance::read(&statement.predicate)
-            .map(|provenance| Claim::Provenance(Box::new(provenance)))
-            .map_err(|error| format!("its predicate is not SLSA provenance v1: {error}")),
-        _ => Ok(Claim::Other {
-            predicate_type: statement.predicate_type,
-            predicate: statement.predicate,
-        }),
-    }
-}
-
-fn legacy_signature(subject: &Digest, keys: &[PublicKey], found: &Found) -> Outcome {
-    let signature = found.signature.as_deref().and_then(|text| STANDARD.decode(text).ok());
-    let Some(signature) = signature else {
-        return Outcome::Invalid("its signature is missing or not base64".into());
-    };
-    let payload = match simple_signing::parse(&found.bytes) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Invalid(error.to_string()),
-    };
-    let Some(signer) = signer(keys, &found.bytes, &signature) else {
-        return unknown_signer(keys, &Material::Key { hint: String::new() });
-    };
-    if payload.digest != *subject {
         return Outcome::Invalid("it is about another digest".into());
     }
     let evidence = Evidence { subject: *subject, signer, claim: Claim::Signature };
