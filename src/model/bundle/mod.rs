@@ -5,6 +5,8 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
+mod glob;
+pub mod ignore;
 pub mod lock;
 pub mod need;
 pub mod object;
