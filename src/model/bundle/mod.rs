@@ -8,7 +8,9 @@
 mod glob;
 pub mod ignore;
 pub mod lock;
+pub mod names;
 pub mod need;
 pub mod object;
+pub mod pack;
 pub mod path;
 pub mod problem;
