@@ -14,3 +14,4 @@ pub mod object;
 pub mod pack;
 pub mod path;
 pub mod problem;
+pub mod unpack;

@@ -68,6 +68,16 @@ impl Names {
         self.insert(path, Kind::Directory)
     }
 
+    /// How many names there are, directories that are only implied included.
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether there is no name.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
     fn parents(&mut self, path: &RelPath) -> Result<(), Clash> {
         let Some(parent) = path.parent() else { return Ok(()) };
         if self.is_directory(&parent) {

@@ -112,12 +112,7 @@ impl<W: Write> LayerWriter<W> {
     ///
     /// # Errors
     /// [`LayerError`]; the file before must be complete.
-    pub fn file(
-        &mut self,
-        path: &RelPath,
-        executable: bool,
-        size: u64,
-    ) -> Result<(), LayerError> {
+    pub fn file(&mut self, path: &RelPath, executable: bool, size: u64) -> Result<(), LayerError> {
         self.end_file()?;
         if self.last.as_ref().is_some_and(|last| last.cmp(path) != Ordering::Less) {
             return Err(LayerError::Order { path: path.clone() });

@@ -107,8 +107,9 @@ fn records_count_their_own_length() {
 
 #[test]
 fn bytes_do_not_depend_on_how_they_arrive() {
-    let content: Vec<u8> =
-        (0..300_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 20).to_le_bytes()).collect();
+    let content: Vec<u8> = (0..300_000_u32)
+        .flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 20).to_le_bytes())
+        .collect();
     let whole = layer(&[("a", false, &content)]);
     let mut writer = LayerWriter::new(Vec::new()).expect("new");
     writer.file(&path("a"), false, content.len() as u64).expect("file");
@@ -127,7 +128,10 @@ fn refuses_wrong_order_and_wrong_length() {
     assert!(matches!(writer.file(&path("c"), false, 0), Err(LayerError::Length { .. })));
     writer.data(b"y").expect("data");
     for bad in ["a", "b", "a/z"] {
-        assert!(matches!(writer.file(&path(bad), false, 0), Err(LayerError::Order { .. })), "{bad}");
+        assert!(
+            matches!(writer.file(&path(bad), false, 0), Err(LayerError::Order { .. })),
+            "{bad}"
+        );
     }
     assert!(matches!(
         writer.file(&path("c"), false, MAX_SIZE + 1),
