@@ -15,4 +15,5 @@ pub mod object;
 pub mod pack;
 pub mod path;
 pub mod problem;
+pub mod select;
 pub mod unpack;
