@@ -1,4 +1,5 @@
 //! The outside world: thin and concrete, without decisions; every read is
 //! bounded. Edges do not know each other.
 
+pub mod files;
 pub mod registry;

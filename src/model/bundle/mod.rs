@@ -5,6 +5,7 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
+pub mod blob;
 pub mod check;
 mod glob;
 pub mod ignore;

@@ -256,7 +256,9 @@ fn unfollowed(path: &RelPath, link: Link) -> Problem {
             "is a symbolic link that leads out of the directory or into `.git`",
             "copy what it points at into the directory; links are never followed out of it",
         ),
-        Link::Broken => ("is a symbolic link that leads nowhere", "remove it, or create its target"),
+        Link::Broken => {
+            ("is a symbolic link that leads nowhere", "remove it, or create its target")
+        }
         Link::Cycle => (
             "is a symbolic link to a directory that it is in",
             "remove it: what it contains would never end",
