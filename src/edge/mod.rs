@@ -3,6 +3,7 @@
 //! [`secret`].
 
 pub mod clock;
+pub mod files;
 pub mod registry;
 pub mod secret;
 pub mod signer;

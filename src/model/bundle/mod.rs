@@ -5,8 +5,16 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
+pub mod blob;
+pub mod check;
+mod glob;
+pub mod ignore;
 pub mod lock;
+pub mod names;
 pub mod need;
 pub mod object;
+pub mod pack;
 pub mod path;
 pub mod problem;
+pub mod select;
+pub mod unpack;

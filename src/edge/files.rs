@@ -1,0 +1,446 @@
+//! Files and directories: walking what is packed, staging what is unpacked.
+//!
+//! Thin and without decisions: what was found is told as it is, and the caller
+//! says whether to look into a directory. A symbolic link is followed only when
+//! asked, and never out of the directory that is walked.
+
+use std::{
+    cmp::Reverse,
+    ffi::OsStr,
+    fs::{self, DirBuilder, DirEntry, File, FileType, Metadata, OpenOptions},
+    io,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::model::bundle::{
+    path::RelPath,
+    select::{self, Found, Kind, Link},
+};
+
+/// The bit of the mode that makes a file executable: the owner's, as for git.
+const OWNER_EXECUTES: u32 = 0o100;
+/// The mode of an unpacked executable file; the umask applies.
+const EXECUTABLE: u32 = 0o755;
+/// The mode of any other unpacked file.
+const PLAIN: u32 = 0o644;
+
+/// Walks `root` in the order of the layer: every directory before what is in
+/// it, sorted by name. `visit` says whether to look into a directory.
+///
+/// # Errors
+/// When `root` itself cannot be read; what is below is told to `visit`.
+pub fn walk(root: &Path, follow: bool, visit: &mut dyn FnMut(Found) -> bool) -> io::Result<()> {
+    let real = fs::canonicalize(root)?;
+    let mut walk = Walk { root: real.clone(), follow, open: Vec::new() };
+    walk.enter(&real, Vec::new())?;
+    while let Some((entry, path)) = walk.next() {
+        let (kind, directory) = walk.look_at(&entry);
+        let descends = visit(Found { path: path.clone(), kind });
+        if let Some(directory) = directory
+            && descends
+            && let Err(error) = walk.enter(&directory, path.clone())
+        {
+            visit(Found { path, kind: Kind::Unreadable(error.to_string()) });
+        }
+    }
+    Ok(())
+}
+
+/// What a file given by its own path is; links to it are followed.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn look_at(path: &Path) -> io::Result<Kind> {
+    Ok(describe(&fs::metadata(path)?))
+}
+
+/// Opens a file; its size and identity as it is now. Nothing but a file is
+/// opened.
+///
+/// # Errors
+/// When it cannot be opened or is no file.
+pub fn open(path: &Path) -> io::Result<(File, select::File)> {
+    let file = File::open(path)?;
+    match describe(&file.metadata()?) {
+        Kind::File(found) => Ok((file, found)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file any more")),
+    }
+}
+
+/// A file of its own in the directory for temporary files, removed when
+/// dropped.
+///
+/// # Errors
+/// When it cannot be created.
+pub fn temporary() -> io::Result<NamedTempFile> {
+    NamedTempFile::with_prefix("sluicegate-")
+}
+
+/// The directories that the walk is in.
+struct Walk {
+    root: PathBuf,
+    follow: bool,
+    open: Vec<Open>,
+}
+
+/// A directory that the walk is in.
+struct Open {
+    /// Without links.
+    real: PathBuf,
+    /// As the caller knows it.
+    path: Vec<u8>,
+    /// What is still to be visited, the next one last.
+    rest: Vec<DirEntry>,
+}
+
+impl Walk {
+    fn enter(&mut self, real: &Path, path: Vec<u8>) -> io::Result<()> {
+        let mut rest = fs::read_dir(real)?.collect::<io::Result<Vec<_>>>()?;
+        rest.sort_by_cached_key(|entry| Reverse(entry.file_name()));
+        self.open.push(Open { real: real.to_owned(), path, rest });
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<(DirEntry, Vec<u8>)> {
+        loop {
+            let Open { path, rest, .. } = self.open.last_mut()?;
+            if let Some(entry) = rest.pop() {
+                let mut path = path.clone();
+                if !path.is_empty() {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(entry.file_name().as_bytes());
+                return Some((entry, path));
+            }
+            self.open.pop();
+        }
+    }
+
+    /// What an entry is, and where it really is when it is a directory.
+    fn look_at(&self, entry: &DirEntry) -> (Kind, Option<PathBuf>) {
+        let unreadable = |error: io::Error| (Kind::Unreadable(error.to_string()), None);
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => return unreadable(error),
+        };
+        if !metadata.is_symlink() {
+            let directory = metadata.is_dir().then(|| entry.path());
+            return (describe(&metadata), directory);
+        }
+        if !self.follow {
+            return (Kind::Link(Link::NotAsked), None);
+        }
+        let Ok(real) = fs::canonicalize(entry.path()) else {
+            return (Kind::Link(Link::Broken), None);
+        };
+        let below = real.strip_prefix(&self.root);
+        let is_git = |part: &OsStr| part.as_bytes() == select::GIT;
+        if below.map_or(true, |below| below.iter().any(is_git)) {
+            return (Kind::Link(Link::Outside), None);
+        }
+        match fs::metadata(&real) {
+            Ok(target) if target.is_dir() && self.open.iter().any(|open| open.real == real) => {
+                (Kind::Link(Link::Cycle), None)
+            }
+            Ok(target) => (describe(&target), target.is_dir().then_some(real)),
+            Err(error) => unreadable(error),
+        }
+    }
+}
+
+fn describe(metadata: &Metadata) -> Kind {
+    if metadata.is_dir() {
+        return Kind::Directory;
+    }
+    if !metadata.is_file() {
+        return Kind::Other(named(metadata.file_type()));
+    }
+    Kind::File(select::File {
+        size: metadata.len(),
+        executable: metadata.mode() & OWNER_EXECUTES != 0,
+        identity: (metadata.dev(), metadata.ino()),
+    })
+}
+
+fn named(kind: FileType) -> &'static str {
+    match kind {
+        kind if kind.is_fifo() => "a named pipe",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_block_device() || kind.is_char_device() => "a device",
+        _ => "of an unknown kind",
+    }
+}
+
+/// What stands where something is to be unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing, in a directory that exists.
+    Free,
+    /// Nothing, and the directory it would be in does not exist either.
+    NoParent,
+    /// An empty directory.
+    Empty,
+    /// An empty directory that is a mount point: it cannot be replaced.
+    MountPoint,
+    /// A directory with something in it.
+    Occupied,
+    /// No directory.
+    NotADirectory,
+}
+
+/// What stands at `target`, and its path with links resolved.
+///
+/// # Errors
+/// When that cannot be found out.
+pub fn place(target: &Path) -> io::Result<(Place, PathBuf)> {
+    let metadata = match fs::metadata(target) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return free(target),
+        Err(error) => return Err(error),
+    };
+    let real = fs::canonicalize(target)?;
+    if !metadata.is_dir() {
+        return Ok((Place::NotADirectory, real));
+    }
+    if fs::read_dir(&real)?.next().is_some() {
+        return Ok((Place::Occupied, real));
+    }
+    let parent = real.parent().map(fs::metadata).transpose()?;
+    match parent {
+        Some(parent) if parent.dev() == metadata.dev() => Ok((Place::Empty, real)),
+        _ => Ok((Place::MountPoint, real)),
+    }
+}
+
+/// Where nothing is, unless a link leads there.
+fn free(target: &Path) -> io::Result<(Place, PathBuf)> {
+    let link = fs::symlink_metadata(target).is_ok();
+    let (Some(name), false) = (target.file_name(), link) else {
+        return Ok((Place::NotADirectory, target.to_owned()));
+    };
+    let parent = target.parent().filter(|p| !p.as_os_str().is_empty());
+    match fs::canonicalize(parent.unwrap_or(Path::new("."))) {
+        Ok(parent) if parent.is_dir() => Ok((Place::Free, parent.join(name))),
+        Ok(_) => Ok((Place::NotADirectory, target.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok((Place::NoParent, target.to_owned()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A directory being filled beside its target, on the same file system. It
+/// vanishes with everything in it unless it is put in place.
+#[derive(Debug)]
+pub struct Staging {
+    /// Readable by its owner only; what is staged is in a directory in it.
+    holder: TempDir,
+    target: PathBuf,
+}
+
+impl Staging {
+    /// Begins to stage for `target`, a path without links.
+    ///
+    /// # Errors
+    /// When nothing can be written beside the target.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        let beside = target.parent().unwrap_or(Path::new("/"));
+        let holder = TempDir::with_prefix_in(".sluicegate-", beside)?;
+        let staging = Self { holder, target: target.to_owned() };
+        fs::create_dir(staging.root())?;
+        Ok(staging)
+    }
+
+    /// Creates a directory and those it is in.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn directory(&self, path: &RelPath) -> io::Result<()> {
+        DirBuilder::new().recursive(true).create(self.root().join(path.as_str()))
+    }
+
+    /// Creates a file that does not exist yet, and the directories it is in.
+    ///
+    /// # Errors
+    /// When it cannot be created or exists.
+    pub fn file(&self, path: &RelPath, executable: bool) -> io::Result<File> {
+        let mode = if executable { EXECUTABLE } else { PLAIN };
+        let place = self.root().join(path.as_str());
+        let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(&place);
+        match (create(), path.parent()) {
+            (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+                self.directory(&parent)?;
+                create()
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Puts the directory in place of its target, which is not there or empty.
+    ///
+    /// # Errors
+    /// When the target is not empty any more; it is then as it was.
+    pub fn put_in_place(self) -> io::Result<()> {
+        fs::rename(self.root(), &self.target)?;
+        self.holder.close()
+    }
+
+    fn root(&self) -> PathBuf {
+        self.holder.path().join("staged")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn all(root: &Path, follow: bool) -> Vec<(String, Kind)> {
+        let mut found = Vec::new();
+        walk(root, follow, &mut |f: Found| {
+            let kind = match f.kind {
+                Kind::File(file) => Kind::File(select::File { identity: (0, 0), ..file }),
+                kind => kind,
+            };
+            found.push((String::from_utf8_lossy(&f.path).into_owned(), kind));
+            true
+        })
+        .expect("walk");
+        found
+    }
+
+    fn plain(size: u64) -> Kind {
+        Kind::File(select::File { size, executable: false, identity: (0, 0) })
+    }
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn walks_in_the_order_of_the_layer() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["a.b", "a/c", "a-", "a/b/x", "B"] {
+            write(root.path(), path, "1");
+        }
+        let names: Vec<_> = all(root.path(), false).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["B", "a", "a/b", "a/b/x", "a/c", "a-", "a.b"]);
+        let mut sorted: Vec<_> = names.iter().map(|n| RelPath::new(n).unwrap()).collect();
+        sorted.sort();
+        assert_eq!(sorted.iter().map(RelPath::as_str).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn tells_what_things_are() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path();
+        write(path, "run.sh", "#!");
+        fs::set_permissions(path.join("run.sh"), fs::Permissions::from_mode(0o700)).unwrap();
+        symlink("run.sh", path.join("link")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path.join("sock")).unwrap();
+        let executable = select::File { size: 2, executable: true, identity: (0, 0) };
+        assert_eq!(
+            all(path, false),
+            [
+                ("link".to_owned(), Kind::Link(Link::NotAsked)),
+                ("run.sh".to_owned(), Kind::File(executable)),
+                ("sock".to_owned(), Kind::Other("a socket")),
+            ]
+        );
+    }
+
+    #[test]
+    fn follows_links_only_inside() {
+        let outer = tempfile::tempdir().unwrap();
+        let root = outer.path().join("root");
+        write(outer.path(), "secret", "s");
+        write(&root, "real/x", "123");
+        write(&root, ".git/config", "token");
+        for (target, link) in [
+            ("real", "dir"),
+            ("real/x", "file"),
+            ("../secret", "out"),
+            ("/etc/hostname", "absolute"),
+            (".git/config", "git"),
+            ("missing", "broken"),
+            ("self", "self"),
+            ("..", "real/up"),
+        ] {
+            symlink(target, root.join(link)).unwrap();
+        }
+        symlink(&root, outer.path().join("entry")).unwrap();
+        let found = all(&outer.path().join("entry"), true);
+        let of = |name: &str| found.iter().find(|(n, _)| n == name).map(|(_, kind)| kind.clone());
+        assert_eq!(of("dir"), Some(Kind::Directory));
+        assert_eq!(of("dir/x"), Some(plain(3)));
+        assert_eq!(of("file"), Some(plain(3)));
+        for (name, link) in [
+            ("out", Link::Outside),
+            ("absolute", Link::Outside),
+            ("git", Link::Outside),
+            ("broken", Link::Broken),
+            ("self", Link::Broken),
+            ("real/up", Link::Cycle),
+            ("dir/up", Link::Cycle),
+        ] {
+            assert_eq!(of(name), Some(Kind::Link(link)), "{name}");
+        }
+    }
+
+    #[test]
+    fn tells_where_something_can_be_unpacked() {
+        let root = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(root.path()).unwrap();
+        fs::create_dir_all(path.join("empty")).unwrap();
+        write(&path, "full/x", "x");
+        symlink("empty", path.join("link")).unwrap();
+        symlink("missing", path.join("dangling")).unwrap();
+        for (name, expected, real) in [
+            ("new", Place::Free, "new"),
+            ("no/parent", Place::NoParent, "no/parent"),
+            ("empty", Place::Empty, "empty"),
+            ("link", Place::Empty, "empty"),
+            ("full", Place::Occupied, "full"),
+            ("full/x", Place::NotADirectory, "full/x"),
+            ("dangling", Place::NotADirectory, "dangling"),
+        ] {
+            assert_eq!(place(&path.join(name)).unwrap(), (expected, path.join(real)), "{name}");
+        }
+        assert_eq!(place(Path::new("/proc")).unwrap().0, Place::Occupied);
+        assert_eq!(place(Path::new("/")).unwrap().0, Place::Occupied);
+    }
+
+    #[test]
+    fn staging_leaves_nothing_unless_put_in_place() {
+        let root = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(root.path()).unwrap();
+        let file = RelPath::new("a/b/x").unwrap();
+        let staging = Staging::create(&path.join("out")).unwrap();
+        staging.file(&file, false).unwrap();
+        assert!(staging.file(&file, false).is_err(), "exists");
+        drop(staging);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+
+        let staging = Staging::create(&path.join("out")).unwrap();
+        staging.directory(&RelPath::new("a").unwrap()).unwrap();
+        staging.file(&file, true).unwrap();
+        fs::create_dir(path.join("out")).unwrap();
+        staging.put_in_place().unwrap();
+        assert!(path.join("out/a/b/x").is_file());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+
+        let second = Staging::create(&path.join("out")).unwrap();
+        assert!(second.put_in_place().is_err(), "occupied");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+    }
+}

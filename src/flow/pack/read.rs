@@ -1,0 +1,316 @@
+//! Reading every file once: one thread reads, one writes the layer, the others
+//! parse the manifests.
+//!
+//! ```text
+//! reader ──(in order)──▶ layer: tar, gzip, hash
+//!    └──────(any order)─▶ parsers: facts of each manifest
+//! ```
+//!
+//! The bytes are shared, not copied, and counted against one [`Budget`]: the
+//! reader waits when the others fall behind.
+
+use std::{
+    fs::File,
+    io::{self, Cursor, Read},
+    num::NonZero,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, SyncSender},
+    },
+    thread,
+};
+
+use crate::{
+    edge::files,
+    model::bundle::{
+        blob::BlobHasher,
+        check::{self, FileFacts},
+        pack::LayerWriter,
+        path::RelPath,
+        problem::Problem,
+        select::{self, Chosen},
+    },
+};
+
+use super::{
+    Input, Layer, Options, PackError, PackedFile,
+    budget::{Budget, Held},
+};
+
+/// How many bytes are in memory at once.
+const IN_FLIGHT: u64 = 24 << 20;
+/// How many pieces wait for the layer, and how many files for a parser.
+const QUEUE: usize = 256;
+/// In what pieces a file that is not parsed is read.
+const PIECE: u64 = 256 << 10;
+/// How much more than its bytes a file takes while it is parsed.
+const PARSED_SHARE: u64 = 4;
+/// How many parsers there are at most.
+const MAX_PARSERS: usize = 8;
+
+/// What came of reading all files.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) layer: Option<Layer>,
+    pub(super) files: Vec<PackedFile>,
+    pub(super) facts: Vec<FileFacts>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What the writer of the layer is told, in order.
+enum Piece {
+    /// A file begins.
+    File { path: RelPath, executable: bool, size: u64 },
+    /// The next bytes of the file.
+    Data(Arc<Held>),
+    /// All files were read as they should be. Without this there is no layer.
+    End,
+}
+
+/// A manifest to parse, with its place among the manifests.
+struct Job {
+    order: usize,
+    path: RelPath,
+    bytes: Arc<Held>,
+}
+
+/// Reads all files, in the order of the layer.
+pub(super) fn read_all(
+    input: &Input,
+    chosen: Vec<Chosen>,
+    options: &Options,
+    progress: Option<&dyn Fn(u64)>,
+) -> Result<Outcome, PackError> {
+    thread::scope(|scope| {
+        let (jobs, queue) = mpsc::sync_channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let parsers: Vec<_> = (0..parsers())
+            .map(|_| Arc::clone(&queue))
+            .map(|queue| scope.spawn(move || parse(&queue)))
+            .collect();
+        // Only parsers hold the queue now: with the last of them it is gone.
+        drop(queue);
+        let (layer, writer) = match options.layer {
+            true => {
+                let (sender, receiver) = mpsc::sync_channel(QUEUE);
+                (Some(sender), Some(scope.spawn(move || write(&receiver))))
+            }
+            false => (None, None),
+        };
+        let budget = Budget::new(IN_FLIGHT);
+        let reader =
+            Reader { input, options, progress, budget, jobs, layer, read: 0, manifests: 0 };
+        let outcome = reader.run(chosen);
+        let mut facts = Vec::new();
+        for parser in parsers {
+            facts.extend(join(parser.join()));
+        }
+        let layer = writer.map(|writer| join(writer.join())).transpose()?.flatten();
+        facts.sort_unstable_by_key(|(order, _)| *order);
+        let facts = facts.into_iter().map(|(_, facts)| facts).collect();
+        Ok(Outcome { layer, facts, ..outcome? })
+    })
+}
+
+/// A panic of another thread is one of this thread.
+fn join<T>(result: thread::Result<T>) -> T {
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn parsers() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_PARSERS)
+}
+
+/// Parses manifests until there are no more.
+fn parse(queue: &Mutex<Receiver<Job>>) -> Vec<(usize, FileFacts)> {
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+    let mut facts = Vec::new();
+    while let Some(Job { order, path, bytes }) = next() {
+        facts.push((order, check::read_file(&path, &bytes)));
+    }
+    facts
+}
+
+/// Writes the layer; `None` when the reader gave up.
+fn write(pieces: &Receiver<Piece>) -> Result<Option<Layer>, PackError> {
+    let temporary = |source| PackError::Temporary { directory: std::env::temp_dir(), source };
+    let mut writer = LayerWriter::new(files::temporary().map_err(temporary)?)?;
+    while let Ok(piece) = pieces.recv() {
+        match piece {
+            Piece::File { path, executable, size } => writer.file(&path, executable, size)?,
+            Piece::Data(bytes) => writer.data(&bytes)?,
+            Piece::End => {
+                let (written, file) = writer.finish()?;
+                let layer = Layer {
+                    file,
+                    digest: written.digest,
+                    size: written.size,
+                    diff_id: written.diff_id,
+                };
+                return Ok(Some(layer));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Reads files and hands out their bytes.
+struct Reader<'a> {
+    input: &'a Input,
+    options: &'a Options,
+    progress: Option<&'a dyn Fn(u64)>,
+    budget: Arc<Budget>,
+    jobs: SyncSender<Job>,
+    /// `None` when there is no layer to write, or not any more.
+    layer: Option<SyncSender<Piece>>,
+    /// How many bytes were read.
+    read: u64,
+    /// How many manifests were handed out.
+    manifests: usize,
+}
+
+/// Why a file was not read to its end.
+enum Fault {
+    /// The file itself: others may still be read.
+    Unreadable(io::Error),
+    /// It is not the file any more that was found.
+    Changed,
+}
+
+impl Reader<'_> {
+    fn run(mut self, chosen: Vec<Chosen>) -> Result<Outcome, PackError> {
+        let mut outcome = Outcome { files: Vec::with_capacity(chosen.len()), ..Outcome::default() };
+        for Chosen { path, file } in chosen {
+            let git_blob = match self.file(&path, &file) {
+                Ok(blob) => blob,
+                Err(Fault::Changed) => return Err(PackError::Changed { path }),
+                Err(Fault::Unreadable(error)) => {
+                    outcome.problems.push(select::unreadable(&path, &error.to_string()));
+                    self.layer = None;
+                    None
+                }
+            };
+            let select::File { executable, size, .. } = file;
+            outcome.files.push(PackedFile { path, executable, size, git_blob });
+        }
+        self.tell(Piece::End);
+        Ok(outcome)
+    }
+
+    /// Reads one file; the id of its blob when it is wanted.
+    fn file(&mut self, path: &RelPath, file: &select::File) -> Result<Option<String>, Fault> {
+        let parsed = check::is_manifest(path) && file.size <= self.options.max_file;
+        let hasher = self.options.git_hash.map(|hash| BlobHasher::new(hash, file.size));
+        if !parsed && self.layer.is_none() && hasher.is_none() {
+            return Ok(None);
+        }
+        let mut content = Content::open(self.input, path, file)?;
+        self.tell(Piece::File { path: path.clone(), executable: file.executable, size: file.size });
+        let hasher = match parsed {
+            true => self.whole(path, &mut content, file.size, hasher)?,
+            false => self.pieces(&mut content, file.size, hasher)?,
+        };
+        match content.read(&mut [0]).map_err(Fault::Unreadable)? {
+            0 => Ok(hasher.map(BlobHasher::finish)),
+            _ => Err(Fault::Changed),
+        }
+    }
+
+    /// Reads a manifest in one piece, because that is how it is parsed.
+    fn whole(
+        &mut self,
+        path: &RelPath,
+        content: &mut Content<'_>,
+        size: u64,
+        mut hasher: Option<BlobHasher>,
+    ) -> Result<Option<BlobHasher>, Fault> {
+        let bytes = self.piece(content, size, size.saturating_mul(PARSED_SHARE), &mut hasher)?;
+        self.tell(Piece::Data(Arc::clone(&bytes)));
+        let order = self.manifests;
+        self.manifests += 1;
+        // Only when all parsers panicked is nobody there to take it.
+        let _ = self.jobs.send(Job { order, path: path.clone(), bytes });
+        Ok(hasher)
+    }
+
+    /// Reads a file that is not parsed in pieces.
+    fn pieces(
+        &mut self,
+        content: &mut Content<'_>,
+        mut size: u64,
+        mut hasher: Option<BlobHasher>,
+    ) -> Result<Option<BlobHasher>, Fault> {
+        while size > 0 {
+            let next = size.min(PIECE);
+            let bytes = self.piece(content, next, next, &mut hasher)?;
+            self.tell(Piece::Data(bytes));
+            size -= next;
+        }
+        Ok(hasher)
+    }
+
+    /// Reads exactly `size` bytes.
+    fn piece(
+        &mut self,
+        content: &mut Content<'_>,
+        size: u64,
+        share: u64,
+        hasher: &mut Option<BlobHasher>,
+    ) -> Result<Arc<Held>, Fault> {
+        let share = self.budget.take(share);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        content.take(size).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
+        if bytes.len() as u64 != size {
+            return Err(Fault::Changed);
+        }
+        if let Some(hasher) = hasher {
+            hasher.update(&bytes);
+        }
+        self.read += size;
+        if let Some(progress) = self.progress {
+            progress(self.read);
+        }
+        Ok(Arc::new(share.hold(bytes)))
+    }
+
+    /// Tells the writer of the layer. When it is gone, joining it says why, and
+    /// the rest is still read to be judged.
+    fn tell(&mut self, piece: Piece) {
+        let told = self.layer.as_ref().map(|layer| layer.send(piece));
+        if let Some(Err(_)) = told {
+            self.layer = None;
+        }
+    }
+}
+
+/// The bytes of one file.
+enum Content<'a> {
+    File(File),
+    Bytes(Cursor<&'a [u8]>),
+}
+
+impl<'a> Content<'a> {
+    /// Opens the file that was found; not one that took its place since.
+    fn open(input: &'a Input, path: &RelPath, found: &select::File) -> Result<Self, Fault> {
+        let open = |path: &Path| match files::open(path) {
+            Ok((file, now)) if now == *found => Ok(Self::File(file)),
+            Ok(_) => Err(Fault::Changed),
+            Err(error) => Err(Fault::Unreadable(error)),
+        };
+        match input {
+            Input::Directory(root) => open(&root.join(path.as_str())),
+            Input::File(path) => open(path),
+            Input::Bytes { bytes, .. } => Ok(Self::Bytes(Cursor::new(bytes))),
+        }
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Bytes(bytes) => bytes.read(buffer),
+        }
+    }
+}
