@@ -5,6 +5,8 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
+pub mod chart_index;
+pub mod constraint;
 pub mod lock;
 pub mod need;
 pub mod object;
