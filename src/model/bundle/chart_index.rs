@@ -87,7 +87,8 @@ impl ChartIndex {
         let entries = self.charts.get(chart).filter(|entries| !entries.is_empty());
         let entries = entries.ok_or_else(|| PickError::NoChart { chart: chart.to_owned() })?;
         let range = range.unwrap_or_default();
-        if let Some(exact) = entries.iter().find(|entry| !range.is_empty() && entry.version == range)
+        if let Some(exact) =
+            entries.iter().find(|entry| !range.is_empty() && entry.version == range)
         {
             return Ok(exact);
         }

@@ -39,11 +39,10 @@ impl Constraint {
         if groups.len() > MAX_GROUPS {
             return Err(error("has more than 32 alternatives"));
         }
-        let groups = groups
-            .into_iter()
-            .map(parse_group)
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| error("expected a version or a range such as `1.2.3`, `~1.2`, `>=1 <2`"))?;
+        let groups =
+            groups.into_iter().map(parse_group).collect::<Option<Vec<_>>>().ok_or_else(|| {
+                error("expected a version or a range such as `1.2.3`, `~1.2`, `>=1 <2`")
+            })?;
         Ok(Self { groups })
     }
 
@@ -74,6 +73,19 @@ impl Constraint {
             [Comparison { operator: Operator::Equal, wild: Wild::None, .. }]
         ))
     }
+}
+
+/// The tag that Flux takes for a range: the highest version in it, where a tag
+/// spells the `+` of build metadata `_`. Of equal ones, that with the greater
+/// build metadata, then the one without `v`: Flux leaves that open, and a lock
+/// must not depend on the order in which a registry lists tags.
+pub fn pick_tag<'a>(range: &Constraint, tags: &'a [String]) -> Option<&'a str> {
+    let candidates = tags.iter().filter_map(|tag| {
+        let version = version(&tag.replace('_', "+")).filter(|v| range.matches(v))?;
+        let plain = !tag.starts_with('v');
+        Some(((version, plain), tag.as_str()))
+    });
+    candidates.max().map(|(_, tag)| tag)
 }
 
 /// Reads a version as Flux does: a complete semantic version, with or without a
@@ -261,9 +273,8 @@ fn scan_version(text: &str) -> Option<(Parts<'_>, &str)> {
 
 /// The library's character class is `[0-9|x|X|\*]`: the bar is in it.
 fn scan_number(text: &str) -> Option<(&str, &str)> {
-    let end = text
-        .find(|c: char| !matches!(c, '0'..='9' | 'x' | 'X' | '*' | '|'))
-        .unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !matches!(c, '0'..='9' | 'x' | 'X' | '*' | '|')).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
@@ -415,6 +426,35 @@ mod tests {
         for no in ["1.2", "1", "V1.2.3", "latest", "01.2.3", "sha256-aa", ""] {
             assert!(version(no).is_none(), "{no}");
         }
+    }
+
+    #[test]
+    fn the_highest_tag_in_the_range_is_picked() {
+        let tags: Vec<String> = [
+            "1.2.3",
+            "1.10.0",
+            "v1.10.0",
+            "1.9.9",
+            "2.0.0-rc.1",
+            "latest",
+            "1.11",
+            "1.10.0_2",
+            "1.10.0_10",
+            "sha256-aa.sig",
+        ]
+        .map(str::to_owned)
+        .into();
+        let pick = |range| pick_tag(&Constraint::parse(range).unwrap(), &tags);
+        assert_eq!(pick("*"), Some("1.10.0_10"));
+        assert_eq!(pick("<1.10"), Some("1.9.9"));
+        assert_eq!(pick(">=1-0"), Some("2.0.0-rc.1"));
+        assert_eq!(pick("~1.2"), Some("1.2.3"));
+        assert_eq!(pick("^3"), None);
+        let mut turned = tags.clone();
+        turned.reverse();
+        assert_eq!(pick_tag(&Constraint::any(), &turned), Some("1.10.0_10"));
+        let twice = ["v1.0.0".to_owned(), "1.0.0".to_owned()];
+        assert_eq!(pick_tag(&Constraint::any(), &twice), Some("1.0.0"));
     }
 
     proptest::proptest! {

@@ -8,6 +8,7 @@
 pub mod chart_index;
 pub mod constraint;
 pub mod lock;
+pub mod mirror;
 pub mod need;
 pub mod object;
 pub mod path;
