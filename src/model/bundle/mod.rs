@@ -7,6 +7,7 @@
 
 pub mod chart_index;
 pub mod constraint;
+pub mod diff;
 pub mod lock;
 pub mod mirror;
 pub mod need;
