@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
-    edge::registry::{Registries, RegistryError, Store},
+    edge::registry::{Fault, Registries, RegistryError, Store},
     model::{
         bundle::{
             chart_index::{self, ChartIndex, Entry, IndexError, MAX_INDEX, PickError},
@@ -382,7 +382,7 @@ async fn read_index(
         let _permit = memory.acquire_many(permits).await.ok();
         match limited(options.time_limit, registries.get(&read, limit)).await? {
             Ok(bytes) => return parse_index(bytes, charts).await,
-            Err(error) if error.is_too_large() && limit < MAX_INDEX => {
+            Err(RegistryError { fault: Fault::TooLarge { .. }, .. }) if limit < MAX_INDEX => {
                 size = (MAX_INDEX, SMALL_INDEXES);
             }
             Err(error) => return Err(error.into()),

@@ -108,11 +108,6 @@ impl RegistryError {
         matches!(self.fault, Fault::WrongDigest { .. })
     }
 
-    /// Whether there was more than the limit allowed.
-    pub fn is_too_large(&self) -> bool {
-        matches!(self.fault, Fault::TooLarge { .. })
-    }
-
     /// Whether it is known to be absent.
     pub fn is_not_found(&self) -> bool {
         matches!(self.fault, Fault::NotFound)

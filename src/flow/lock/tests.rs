@@ -92,7 +92,6 @@ fn secrets_of_urls_are_not_recorded() {
 
 #[test]
 fn a_reason_is_the_whole_chain() {
-    use crate::edge::registry::Fault;
     let error = RegistryError::new("read the tags of `h/p`", Fault::Throttled);
     let failure = Failure::from(error);
     assert!(!failure.absent);
