@@ -3,3 +3,4 @@
 // The OCI image layout on disk: foreign, torn and hostile ones, and writers
 // that race or are killed.
 mod layout;
+mod lock;

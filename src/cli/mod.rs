@@ -14,7 +14,7 @@ pub mod args;
 pub mod context;
 pub mod keys;
 pub mod output;
-// pub mod report;
+pub mod report;
 pub mod view;
 
 mod attest;

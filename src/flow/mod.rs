@@ -2,3 +2,4 @@
 //! (model), act (edge), record.
 
 pub mod pack;
+pub mod lock;

@@ -6,10 +6,14 @@
 //! and reading the layer ([`pack`], [`unpack`]).
 
 pub mod blob;
+pub mod chart_index;
 pub mod check;
+pub mod constraint;
+pub mod diff;
 mod glob;
 pub mod ignore;
 pub mod lock;
+pub mod mirror;
 pub mod names;
 pub mod need;
 pub mod object;
