@@ -17,7 +17,7 @@ use crate::model::bundle::diff::{Changed, Diff, FromTo, Hunks, Whole};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "sluicegate diff")]
-pub struct DiffView {
+pub struct View {
     /// Always `sluicegate.dev/diff/v1`.
     #[schemars(extend("const" = "sluicegate.dev/diff/v1"))]
     pub schema: &'static str,
@@ -106,9 +106,9 @@ pub struct FilesView {
 }
 
 /// The view of `diff` between `from` and `to`.
-pub fn view(diff: &Diff, from: &str, to: &str) -> DiffView {
+pub fn view(diff: &Diff, from: &str, to: &str) -> View {
     let paths = |list: &[_]| list.iter().map(ToString::to_string).collect();
-    DiffView {
+    View {
         schema: "sluicegate.dev/diff/v1",
         from: from.to_owned(),
         to: to.to_owned(),
@@ -430,7 +430,7 @@ files changed (1)
 
     #[test]
     fn the_view_matches_its_schema() {
-        let schema = serde_json::to_value(schemars::schema_for!(DiffView)).unwrap();
+        let schema = serde_json::to_value(schemars::schema_for!(View)).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         for diff in [sample(), Diff::default()] {
             let json = serde_json::to_value(view(&diff, "a", "b")).unwrap();

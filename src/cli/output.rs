@@ -77,6 +77,11 @@ impl Printer {
         }
     }
 
+    /// Says something on stderr even with `--quiet`: what an exit code means.
+    pub fn say_always(&self, text: &str) {
+        write_line(text.trim_end());
+    }
+
     /// Says a warning on stderr unless `--quiet`.
     pub fn warn(&self, text: &str) {
         self.say(&format!("warning: {text}"));

@@ -6,7 +6,7 @@ use crate::{
         signer::SignerError,
     },
     model::{
-        bundle::problem::Problem, policy::Verdict, reference::ReferenceError,
+        bundle::{lock::LockFailure, problem::Problem}, policy::Verdict, reference::ReferenceError,
         statement::attachment::AppendError,
     },
 };
@@ -78,6 +78,9 @@ pub enum Error {
     /// The digest was not accepted.
     #[error("`{}` was not accepted", .0.subject())]
     Verdict(Box<Verdict>),
+    /// Charts or images did not meet the demands on the lock.
+    #[error("{}", lock_failures(.0))]
+    Lock(Vec<LockFailure>),
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -129,6 +132,10 @@ impl Error {
                 _ => Class::Rejected,
             },
             Error::Extract(error) => error.class(),
+            Error::Lock(failures) => match failures.iter().all(|failure| failure.certain) {
+                true => Class::Usage,
+                false => Class::Unknown,
+            },
             Error::Usage { .. }
             | Error::Problems(_)
             | Error::Pack(_)
@@ -153,10 +160,24 @@ impl Error {
             Error::Signer(SignerError::NoPassword { .. }) => Some(
                 "set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal".into(),
             ),
+            Error::Git(error) => Some(error.hint()),
+            Error::Source(error) => Some(error.hint().into()),
             Error::Internal(_) => Some("this is a defect of sluicegate; please report it".into()),
             _ => None,
         }
     }
+}
+
+/// Every failure on a line of its own.
+fn lock_failures(failures: &[LockFailure]) -> String {
+    let mut text = format!("{} chart(s) or image(s) do not meet the demands on the lock:", failures.len());
+    for LockFailure { need, reason, .. } in failures {
+        text.push_str(&format!(
+            "\n  `{}` ({}, {}, `{}`): {reason}",
+            need.reference, need.file, need.object, need.path
+        ));
+    }
+    text
 }
 
 fn registry_hint(fault: &Fault) -> Option<String> {
