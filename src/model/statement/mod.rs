@@ -1,2 +1,1 @@
 //! Statements: signed claims about a digest.
-pub mod uris;
