@@ -1,5 +1,7 @@
 //! All tests that need more than one module, one binary.
 
+// Real git: what is read, and that a hostile work tree runs nothing.
+mod git;
 // The OCI image layout on disk: foreign, torn and hostile ones, and writers
 // that race or are killed.
 mod layout;

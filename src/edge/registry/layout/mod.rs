@@ -6,9 +6,9 @@
 //! Statements are manifests with a `subject`, listed without a tag.
 //!
 //! What is written is complete or absent: a temporary file, fsync, rename,
-//! fsync of the directory ([`disk`]). Writers take turns at `index.json` by a
+//! fsync of the directory (`disk`). Writers take turns at `index.json` by a
 //! lock on a file beside it; readers need none, because the file is only ever
-//! replaced. Entries and fields of others are kept ([`index`]). What is read
+//! replaced. Entries and fields of others are kept (`index`). What is read
 //! is bounded, checked against its digest, and a regular file: a layout may
 //! come from a stranger, so links and special files in it are refused.
 //!
