@@ -39,9 +39,9 @@ mod read;
 pub const MAX_FILE: u64 = 8 << 20;
 /// How large a file of patterns may be.
 const MAX_PATTERNS: u64 = 1 << 20;
-/// How many entries a directory may have, ignored ones included: links that are
-/// followed can multiply them.
-const MAX_WALKED: u64 = 2_000_000;
+/// How many entries are looked at for each that may be packed: links that are
+/// followed can multiply them without end.
+const WALKED_PER_ENTRY: u64 = 10;
 
 /// What is packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -267,9 +267,10 @@ type Patterns = BTreeMap<Option<RelPath>, Vec<u8>>;
 /// anywhere switches the defaults off everywhere.
 fn patterns(root: &Path, options: &Options) -> Result<(Patterns, Vec<Problem>), PackError> {
     let (mut patterns, mut problems, mut walked) = (Patterns::new(), Vec::new(), 0_u64);
+    let limit = options.limits.entries.saturating_mul(WALKED_PER_ENTRY);
     files::walk(root, options.resolve_symlinks, &mut |found| {
         walked += 1;
-        if walked > MAX_WALKED || found.path.split(|b| *b == b'/').next_back() == Some(select::GIT)
+        if walked > limit || found.path.split(|b| *b == b'/').next_back() == Some(select::GIT)
         {
             return false;
         }
@@ -292,8 +293,8 @@ fn patterns(root: &Path, options: &Options) -> Result<(Patterns, Vec<Problem>), 
         found.kind == Kind::Directory
     })
     .map_err(unreadable(root))?;
-    match walked > MAX_WALKED {
-        true => Err(PackError::TooManyEntries { path: root.to_owned(), limit: MAX_WALKED }),
+    match walked > limit {
+        true => Err(PackError::TooManyEntries { path: root.to_owned(), limit }),
         false => Ok((patterns, problems)),
     }
 }
