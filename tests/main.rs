@@ -6,3 +6,4 @@ mod git;
 // that race or are killed.
 mod layout;
 mod lock;
+mod packing;

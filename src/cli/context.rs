@@ -55,7 +55,7 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
             in_flight: flags.max_in_flight,
             statements: flags.max_statements,
         },
-        docker_config: DockerConfigSource::from_environment(),
+        docker_config: DockerConfigSource::of_environment(|name| std::env::var_os(name)),
         ..Options::default()
     };
     Registries::new(options).map_err(|error| {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{Table, presets};
+use comfy_table::{Table, TableStyle};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,12 +10,12 @@ use crate::{
     edge::ci,
     flow::{
         error::{Error, Result},
-        lock::{LockOptions, Mirror},
+        lock::LockOptions,
         publish::{self, LockMode, LockRequest, Outcome, Request, StatementLine},
     },
     model::{
         artifact::{config, manifest::Annotations, media},
-        bundle::lock::Lock,
+        bundle::{lock::Lock, mirror::Mirror},
         digest::Digest,
         reference::Tag,
     },
@@ -159,7 +159,7 @@ fn request(args: Publish, printer: &Printer) -> Result<Request> {
         asserted: args.source.zip(args.revision),
         allow_dirty: args.allow_dirty,
         epoch: std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty()),
-        environment: ci::environment(),
+        environment: ci::read(),
         strict: args.input.strict,
         lock,
         legacy: !args.no_legacy_signature,
@@ -279,7 +279,7 @@ fn lock_table(lock: &Lock) -> String {
         return String::new();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(TableStyle::NOTHING);
     table.set_header(["LOCKED", "DIGEST", "PINNED", "WHERE"]);
     for locked in &lock.locked {
         let version = locked.version.as_ref().map(|v| format!(" → {v}")).unwrap_or_default();

@@ -61,7 +61,7 @@ pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
         }
     };
     let layer = content::layer(&artifact)?;
-    let limits = Limits { total_bytes: args.max_size, ..Limits::default() };
+    let limits = Limits { total: args.max_size, ..Limits::default() };
     let mut reader = artifact.store.open_blob(layer).await?;
     let extracted = extract::extract(target, limits, async || reader.chunk().await).await?;
     let annotations = artifact.content.annotations();

@@ -4,7 +4,7 @@
 //! before its digest was right.
 
 use std::{
-    io::{BufReader, Read, Write},
+    io::{BufReader, Write},
     path::Path,
 };
 

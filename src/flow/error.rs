@@ -11,6 +11,8 @@ use crate::{
     },
 };
 
+use super::extract::ExtractError;
+
 /// The result of a flow.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,7 +35,7 @@ pub enum Error {
     Pack(#[from] super::pack::PackError),
     /// An archive cannot be extracted.
     #[error("cannot extract the artifact")]
-    Extract(#[from] super::extract::ExtractError),
+    Extract(#[from] ExtractError),
     /// The git work tree cannot be read.
     #[error("cannot read the git work tree")]
     Git(#[from] crate::edge::git::GitError),
@@ -120,18 +122,20 @@ impl Error {
     /// Which class it is in.
     pub fn class(&self) -> Class {
         match self {
-            Error::Registry(cause) => match cause.fault {
-                Fault::WrongDigest { .. } => Class::Rejected,
-                Fault::ImmutableTag { .. } => Class::Usage,
-                _ => Class::Unknown,
-            },
+            Error::Registry(cause) => fault_class(&cause.fault),
             Error::NotFound { .. } | Error::Unread { .. } | Error::Contended { .. } | Error::Interrupted
             | Error::Internal(_) => Class::Unknown,
             Error::Verdict(verdict) => match verdict.kind() {
                 crate::model::policy::Kind::Unknown(_) => Class::Unknown,
                 _ => Class::Rejected,
             },
-            Error::Extract(error) => error.class(),
+            Error::Extract(error) => match error {
+                ExtractError::Unpack(_) => Class::Rejected,
+                ExtractError::Registry(error) => fault_class(&error.fault),
+                ExtractError::Target { .. }
+                | ExtractError::Unwritable { .. }
+                | ExtractError::Write { .. } => Class::Usage,
+            },
             Error::Lock(failures) => match failures.iter().all(|failure| failure.certain) {
                 true => Class::Usage,
                 false => Class::Unknown,
@@ -165,6 +169,16 @@ impl Error {
             Error::Internal(_) => Some("this is a defect of sluicegate; please report it".into()),
             _ => None,
         }
+    }
+}
+
+/// Wrong bytes are a rejection; what a registry does not allow is a matter of
+/// usage; anything else may be otherwise next time.
+fn fault_class(fault: &Fault) -> Class {
+    match fault {
+        Fault::WrongDigest { .. } => Class::Rejected,
+        Fault::ImmutableTag { .. } => Class::Usage,
+        _ => Class::Unknown,
     }
 }
 

@@ -273,20 +273,3 @@ impl Store {
         each!(self, store => store.tags(limit).await)
     }
 }
-
-/// Stub; its helper replaces it.
-#[derive(Debug, Clone)]
-pub struct Registries;
-
-#[allow(missing_docs, clippy::unimplemented, unused_variables, clippy::unused_async)]
-impl Registries {
-    pub fn open(&self, place: &Place) -> Result<Store> {
-        unimplemented!()
-    }
-    pub async fn get(&self, url: &url::Url, limit: u64) -> Result<Bytes> {
-        unimplemented!()
-    }
-    pub async fn hash(&self, url: &url::Url, limit: u64) -> Result<(Digest, u64)> {
-        unimplemented!()
-    }
-}

@@ -46,7 +46,7 @@ use super::{
     attach::{self, About, Parcel},
     discover::{self, Gathered},
     error::{Error, Result},
-    lock::{self, LockOptions},
+    lock::LockOptions,
     pack::{self, Packed},
 };
 
@@ -476,8 +476,9 @@ impl Run<'_> {
     /// this returns.
     async fn prove(&self, before: &Before, parcel: &Parcel) -> Result<(Admitted, Vec<StatementLine>)> {
         let digest = self.artifact.subject.digest;
+        let key = Key::Digest(digest);
         let (artifact, own) = futures::join!(
-            self.store.manifest(&Key::Digest(digest)),
+            self.store.manifest(&key),
             self.read_back(parcel),
         );
         if artifact?.is_none() {

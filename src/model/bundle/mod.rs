@@ -5,7 +5,6 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
-pub mod blob;
 pub mod chart_index;
 pub mod check;
 pub mod constraint;
