@@ -10,3 +10,4 @@ pub mod need;
 pub mod object;
 pub mod path;
 pub mod problem;
+pub mod yaml;
