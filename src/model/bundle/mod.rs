@@ -6,11 +6,15 @@
 //! and reading the layer ([`pack`], [`unpack`]).
 
 pub mod chart_index;
+mod charts;
 pub mod check;
 pub mod constraint;
 pub mod diff;
 mod glob;
+mod helm_release;
 pub mod ignore;
+mod image;
+mod kustomization;
 pub mod lock;
 pub mod mirror;
 pub mod names;
@@ -19,5 +23,11 @@ pub mod object;
 pub mod pack;
 pub mod path;
 pub mod problem;
+mod roots;
+mod scope;
+mod secret;
 pub mod select;
+mod source_object;
 pub mod unpack;
+mod workload;
+pub mod yaml;
