@@ -67,7 +67,7 @@ pub(super) fn run(args: &Check, printer: &Printer) -> Result<ExitCode> {
         valid: true,
         files: Some(packed.files.len()),
         ignored: Some(packed.ignored_count),
-        objects: packed.judgement.objects.iter().map(|object| object.id.to_string()).collect(),
+        objects: packed.judgement.objects.iter().map(|object| object.id().to_string()).collect(),
         problems: problems.iter().map(ProblemView::new).collect(),
     };
     if !reported(problems, &args.input.path, printer)? {
@@ -100,7 +100,7 @@ pub(super) fn input(flags: &Input) -> Result<(pack::Input, Options)> {
         ignore: flags.ignore.clone(),
         resolve_symlinks: flags.resolve_symlinks,
         max_file: flags.max_file,
-        check: check::Options { allow_secrets: flags.allow_secrets },
+        check: check::Options { allow_secrets: flags.allow_secrets, needs: false },
         ..Options::default()
     };
     Ok((input, options))

@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
-        bundle::check::Object,
+        bundle::object::Object,
         digest::Digest,
         reference::Reference,
     },
@@ -76,8 +76,19 @@ struct ObjectView {
     name: String,
     /// The file it is in.
     file: String,
-    /// The chart that a HelmRelease installs, and its version.
-    chart: Option<String>,
+    /// The chart that a HelmRelease installs.
+    chart: Option<ChartView>,
+    /// The images that it names.
+    images: Vec<String>,
+}
+
+/// The chart that a HelmRelease installs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChartView {
+    /// Its name, or the object that `chartRef` names.
+    name: String,
+    /// The version or range as written.
+    version: Option<String>,
 }
 
 /// A referrer that holds no statement.
@@ -135,12 +146,13 @@ fn layer(layer: &Descriptor) -> LayerView {
 
 fn object(object: &Object) -> ObjectView {
     ObjectView {
-        api_version: object.api_version.clone(),
-        kind: object.id.kind.clone(),
-        namespace: object.id.namespace.clone(),
-        name: object.id.name.clone(),
-        file: object.file.to_string(),
-        chart: object.chart.clone(),
+        api_version: object.api_version().to_owned(),
+        kind: object.kind().to_owned(),
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+        file: object.file().to_string(),
+        chart: object.chart().map(|chart| ChartView { name: chart.name, version: chart.version }),
+        images: object.images().iter().map(|image| image.reference.to_string()).collect(),
     }
 }
 
@@ -205,7 +217,9 @@ fn object_line(object: &ObjectView) -> String {
         true => object.name.clone(),
         false => format!("{}/{}", object.namespace, object.name),
     };
-    let chart = object.chart.as_ref().map(|chart| format!("  chart {chart}")).unwrap_or_default();
+    let chart = object.chart.as_ref().map_or_else(String::new, |chart| {
+        format!("  chart {} {}", chart.name, chart.version.as_deref().unwrap_or("(any version)"))
+    });
     format!("{}  {name}{chart}  ({})", object.kind, object.file)
 }
 

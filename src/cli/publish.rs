@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{Table, TableStyle};
+use comfy_table::{Table, presets};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -147,7 +147,8 @@ fn request(args: Publish, printer: &Printer) -> Result<Request> {
             ..LockOptions::default()
         },
     };
-    let (input, pack) = check::input(&args.input)?;
+    let (input, mut pack) = check::input(&args.input)?;
+    pack.check.needs = lock.require_pinned || lock.mode != LockMode::Off;
     let keys = keys::signing(&args.keys.key, args.keys.password, printer)?;
     Ok(Request {
         input,
@@ -279,7 +280,7 @@ fn lock_table(lock: &Lock) -> String {
         return String::new();
     }
     let mut table = Table::new();
-    table.load_style(TableStyle::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["LOCKED", "DIGEST", "PINNED", "WHERE"]);
     for locked in &lock.locked {
         let version = locked.version.as_ref().map(|v| format!(" → {v}")).unwrap_or_default();

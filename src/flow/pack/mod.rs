@@ -177,7 +177,7 @@ impl Default for Options {
             limits: Limits::default(),
             layer: true,
             git_hash: None,
-            check: check::Options::default(),
+            check: check::Options { allow_secrets: false, needs: true },
         }
     }
 }
