@@ -319,7 +319,11 @@ impl<'a> Desk<'a> {
         match url.scheme() {
             "http" | "https" => {
                 let read = mirror::url(&self.options.mirrors, &url);
-                let hashed = self.registries.hash(&read, self.options.max_chart);
+                // A mirror's host was named by the user, the archive's only by
+                // the index.
+                let index = mirror::url(&self.options.mirrors, &base);
+                let named_by = if read == url { &index } else { &read };
+                let hashed = self.registries.hash(&read, named_by, self.options.max_chart);
                 let (digest, _) = self.limited(hashed).await??;
                 Ok(Found { digest, uri: recorded(&url), version })
             }

@@ -1,5 +1,7 @@
 //! `flow::lock` against a registry and a Helm repository in this process.
 
+#![allow(clippy::expect_used, reason = "tests")]
+
 use std::{
     collections::HashMap,
     fmt::Write as _,
@@ -333,7 +335,7 @@ async fn questions_run_side_by_side_but_not_all_at_once() {
 #[tokio::test]
 async fn a_large_index_is_read_again_alone() {
     let mut text = String::from("apiVersion: v1\nentries:\n  a:\n  - {name: a, version: 1.0.0, ");
-    write!(text, "digest: {}, urls: [a.tgz]}}\n", Digest::of(b"a").hex()).expect("text");
+    writeln!(text, "digest: {}, urls: [a.tgz]}}", Digest::of(b"a").hex()).expect("text");
     while text.len() < 3 << 20 {
         let long = "x".repeat(100_000);
         writeln!(text, "  {}: [{{name: b, description: {long}}}]", text.len()).expect("text");
@@ -363,4 +365,23 @@ async fn an_archive_over_the_limit_is_not_hashed() {
     let lock = lock(&needs, &options).await;
     let (reason, absent) = failure(&lock.unresolved[0]);
     assert!(reason.contains("larger than the limit") && !absent, "{reason}");
+}
+
+/// ggcr #2259/#2293: a URL that only an answer names must not reach the
+/// metadata service of a cloud.
+#[tokio::test]
+async fn an_index_cannot_send_us_to_link_local_space() {
+    let mut served = Served::default();
+    served.put(
+        "/helm/index.yaml",
+        200,
+        "text/yaml",
+        b"apiVersion: v1\nentries: {a: [{name: a, version: 1.0.0, \
+          urls: ['http://169.254.169.254/latest/meta-data/']}]}\n",
+    );
+    let (address, _) = serve(served).await;
+    let needs = [http_chart(&format!("http://{address}/helm"), "a", None)];
+    let lock = lock(&needs, &LockOptions::default()).await;
+    let (reason, absent) = failure(&lock.unresolved[0]);
+    assert!(reason.contains("refused") && !absent, "{reason}");
 }

@@ -101,7 +101,7 @@ impl Registries {
         let mut retries = Retries::new(deadline);
         loop {
             let read = async {
-                let answer = self.ask(url, deadline).await?;
+                let answer = self.ask(url, url, deadline).await?;
                 body::whole(answer.response, limit, &self.shared.transport, deadline).await
             };
             match read.await {
@@ -112,15 +112,17 @@ impl Registries {
     }
 
     /// Hashes a file of a web server without keeping it: its digest and size.
+    /// `named_by` is where the URL was read, which the user did name: it cannot
+    /// send us deeper into the network than it lies itself.
     ///
     /// # Errors
-    /// As [`Registries::get`].
-    pub async fn hash(&self, url: &Url, limit: u64) -> Result<(Digest, u64)> {
+    /// As [`Registries::get`]; [`Fault::Refused`] for a host out of reach.
+    pub async fn hash(&self, url: &Url, named_by: &Url, limit: u64) -> Result<(Digest, u64)> {
         let deadline = Deadline::for_transfer(self.shared.options.deadline, limit);
         let mut retries = Retries::new(deadline);
         loop {
             let read = async {
-                let answer = self.ask(url, deadline).await?;
+                let answer = self.ask(url, named_by, deadline).await?;
                 body::hash(answer.response, limit, &self.shared.transport, deadline).await
             };
             match read.await {
@@ -130,8 +132,9 @@ impl Registries {
         }
     }
 
-    async fn ask(&self, url: &Url, deadline: Deadline) -> Result<Answer, Failure> {
-        let route = Route { home: url.clone(), reach: Reach::Named, identity: false, follow: true };
+    async fn ask(&self, url: &Url, home: &Url, deadline: Deadline) -> Result<Answer, Failure> {
+        let home = home.clone();
+        let route = Route { home, reach: Reach::Named, identity: false, follow: true };
         let call = Call::new(Method::GET, url.clone(), &route).accept("*/*");
         let transport = &self.shared.transport;
         let answer = transport.send(&call, None, deadline).await?;
