@@ -2,3 +2,4 @@
 //! bounded. Edges do not know each other.
 
 pub mod registry;
+pub mod signer;

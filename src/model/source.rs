@@ -36,3 +36,12 @@ pub enum Origin {
     /// Asserted with `--source` and `--revision`.
     Flag,
 }
+
+/// The commit that a revision names: what follows `sha1:` or `sha256:` at its
+/// end.
+pub fn commit_of(revision: &str) -> Option<&str> {
+    let (before, hex) = revision.rsplit_once(':')?;
+    let named = before.ends_with("sha1") || before.ends_with("sha256");
+    let digits = matches!(hex.len(), 40 | 64) && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    (named && digits).then_some(hex)
+}
