@@ -1,11 +1,10 @@
-//! All tests that need more than one module, one binary:
-//!
-//! - `docs`: what the documentation says is true.
-//! - `layers`: who may import whom.
-//! - `provenance`: what is signed keeps to its JSON Schema.
+//! All tests that need more than one module, one binary.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+// What the documentation says is true.
 mod docs;
+// Who may import whom.
 mod layers;
+// What is signed keeps to its JSON Schema.
 mod provenance;
