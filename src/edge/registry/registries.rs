@@ -19,7 +19,7 @@ use super::{
     layout::Layout,
     options::{Limits, Options},
     retry::{Deadline, Failure, Retries},
-    transport::{Answer, Call, Route, Transport, origin},
+    transport::{Answer, Call, REDIRECTS, Route, Transport, origin},
 };
 use crate::model::{digest::Digest, reference::Place};
 
@@ -131,7 +131,8 @@ impl Registries {
     }
 
     async fn ask(&self, url: &Url, deadline: Deadline) -> Result<Answer, Failure> {
-        let route = Route { home: url.clone(), reach: Reach::Named, identity: false, follow: true };
+        let route =
+            Route { home: url.clone(), reach: Reach::Named, identity: false, follow: REDIRECTS };
         let call = Call::new(Method::GET, url.clone(), &route).accept("*/*");
         let transport = &self.shared.transport;
         let answer = transport.send(&call, None, deadline).await?;

@@ -104,7 +104,9 @@ pub(super) fn admit(
                 None => format!("http://{host}/token"),
             };
             let actions = if action == "pull" { "pull" } else { "pull,push" };
-            format!(r#"Bearer realm="{realm}",service="test, service",scope="repository:{name}:{actions}""#)
+            format!(
+                r#"Bearer realm="{realm}",service="test, service",scope="repository:{name}:{actions}""#
+            )
         }
     };
     Err(Box::new(unauthorized(&challenge)))

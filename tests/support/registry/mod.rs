@@ -37,12 +37,13 @@ use sluicegate::model::{
 };
 use tokio::sync::oneshot;
 
+use self::state::State;
+#[allow(unused_imports, reason = "each area of tests uses its part")]
 pub use self::{
     auth::Auth,
     faults::{BodyFault, ContentDigest, Faults, LinkFault, Redirect, Throttle},
     log::{Entry, Log, Route},
 };
-use self::state::State;
 
 /// What kind of registry it is.
 #[derive(Debug, Clone)]
@@ -211,7 +212,12 @@ impl Registry {
 
     /// Stores an image index under the referrers tag of `subject`, whose
     /// entries lack `artifactType` and annotations, as old writers leave them.
-    pub fn put_bare_fallback_index(&self, repository: &str, subject: &Digest, entries: &[Descriptor]) {
+    pub fn put_bare_fallback_index(
+        &self,
+        repository: &str,
+        subject: &Digest,
+        entries: &[Descriptor],
+    ) {
         let entries: Vec<_> = entries
             .iter()
             .map(|entry| Descriptor::new(&entry.media_type, entry.digest, entry.size))
@@ -256,7 +262,10 @@ impl Registry {
     pub fn manifests(&self, repository: &str) -> Vec<(Digest, String, Bytes)> {
         let mut state = self.shared.state();
         let manifests = &state.repository(repository).manifests;
-        manifests.iter().map(|(digest, (kind, bytes))| (*digest, kind.clone(), bytes.clone())).collect()
+        manifests
+            .iter()
+            .map(|(digest, (kind, bytes))| (*digest, kind.clone(), bytes.clone()))
+            .collect()
     }
 
     /// One manifest.

@@ -46,8 +46,7 @@ pub(super) async fn handle(
     tokio::time::sleep(shared.config.latency).await;
 
     let act = {
-        let incoming =
-            Incoming { index, method: parts.method.to_string(), path: path.clone() };
+        let incoming = Incoming { index, method: parts.method.to_string(), path: path.clone() };
         let mut hook = shared.hook.lock().unwrap();
         hook.as_mut().map_or(Act::Continue, |hook| hook(&incoming))
     };
@@ -108,8 +107,7 @@ fn answer(shared: &Shared, asked: &Asked) -> Response {
         return auth::unauthorized(r#"Basic realm="test""#);
     }
     let host = asked.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    if let Err(refusal) =
-        auth::admit(auth, state, host, &asked.name, &asked.method, &asked.headers)
+    if let Err(refusal) = auth::admit(auth, state, host, &asked.name, &asked.method, &asked.headers)
     {
         return *refusal;
     }
@@ -142,8 +140,11 @@ fn answer(shared: &Shared, asked: &Asked) -> Response {
 }
 
 fn throttle(state: &mut State, route: Route) -> Option<Response> {
-    let throttle =
-        state.faults.throttles.iter_mut().find(|throttle| throttle.route == route && throttle.times > 0)?;
+    let throttle = state
+        .faults
+        .throttles
+        .iter_mut()
+        .find(|throttle| throttle.route == route && throttle.times > 0)?;
     throttle.times -= 1;
     let mut response = problem(throttle.status, "TOOMANYREQUESTS", "come back later");
     if let Some(after) = &throttle.retry_after {
@@ -164,8 +165,9 @@ fn find(state: &mut State, name: &str, last: &str) -> Option<Digest> {
 }
 
 fn read_manifest(shared: &Shared, state: &mut State, asked: &Asked) -> Response {
-    let found = find(state, &asked.name, &asked.last)
-        .and_then(|digest| Some((digest, state.repository(&asked.name).manifests.get(&digest)?.clone())));
+    let found = find(state, &asked.name, &asked.last).and_then(|digest| {
+        Some((digest, state.repository(&asked.name).manifests.get(&digest)?.clone()))
+    });
     let Some((digest, (media_type, bytes))) = found else {
         return problem(404, "MANIFEST_UNKNOWN", "manifest unknown");
     };
@@ -236,20 +238,21 @@ fn precondition(headers: &HeaderMap, current: Option<Digest>) -> bool {
 
 fn read_blob(state: &mut State, asked: &Asked) -> Response {
     let digest = asked.last.parse::<Digest>().ok();
-    let found = digest
-        .and_then(|digest| Some((digest, state.repository(&asked.name).blobs.get(&digest)?.clone())));
+    let found = digest.and_then(|digest| {
+        Some((digest, state.repository(&asked.name).blobs.get(&digest)?.clone()))
+    });
     let Some((digest, bytes)) = found else {
         return problem(404, "BLOB_UNKNOWN", "blob unknown to registry");
     };
     let bytes = state.faults.other_bytes.get(&digest).cloned().unwrap_or(bytes);
-    let from = asked
-        .headers
-        .get(header::RANGE)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let from: Option<usize> = asked.headers.get(header::RANGE).and_then(|value| {
+        value.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    });
     match from {
         Some(from) if from <= bytes.len() => {
             let range = format!("bytes {from}-{}/{}", bytes.len().saturating_sub(1), bytes.len());
-            let mut response = content(state, Route::Blob, "application/octet-stream", bytes.slice(from..));
+            let mut response =
+                content(state, Route::Blob, "application/octet-stream", bytes.slice(from..));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             response.headers_mut().insert(header::CONTENT_RANGE, range.parse().unwrap());
             response
@@ -296,12 +299,14 @@ fn referrers(shared: &Shared, state: &mut State, asked: &Asked) -> Response {
             return (StatusCode::SEE_OTHER, [(header::LOCATION, "/for-people")]).into_response();
         }
     };
-    let mut entries = state.repository(&asked.name).referrers(&subject);
-    entries.extend((0..state.faults.invented_referrers).map(|n| {
-        Descriptor::of("application/vnd.oci.image.manifest.v1+json", n.to_string().as_bytes())
-    }));
-    let all = entries.into_iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
-    let (page, link) = page_of(state, asked, all, size);
+    let real = state.repository(&asked.name).referrers(&subject);
+    let all = real.len() + state.faults.invented_referrers;
+    let entry = |n: usize| {
+        let invented =
+            || Descriptor::of("application/vnd.oci.image.manifest.v1+json", &n.to_be_bytes());
+        serde_json::to_value(real.get(n).cloned().unwrap_or_else(invented)).unwrap()
+    };
+    let (page, link) = page_of(state, asked, all, entry, size);
     let body = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": page});
     let mut response = content(state, Route::Referrers, INDEX, body.to_string().into());
     if let Some(link) = link {
@@ -318,7 +323,7 @@ fn tags(state: &mut State, asked: &Asked) -> Response {
     let all: Vec<Value> = stored.tags.keys().map(|tag| json!(tag)).collect();
     let size = asked.parameters.get("n").and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
     // As registries do, never more than they like.
-    let (page, link) = page_of(state, asked, all, size.min(50));
+    let (page, link) = page_of(state, asked, all.len(), |n| all[n].clone(), size.min(50));
     let body = json!({"name": asked.name, "tags": page}).to_string();
     let mut response = content(state, Route::Tags, "application/json", body.into());
     if let Some(link) = link {
@@ -327,21 +332,28 @@ fn tags(state: &mut State, asked: &Asked) -> Response {
     response
 }
 
-/// One page of a list, and what `Link` says.
-fn page_of(state: &State, asked: &Asked, all: Vec<Value>, size: usize) -> (Vec<Value>, Option<String>) {
+/// One page of a list of `all` entries, and what `Link` says.
+fn page_of(
+    state: &State,
+    asked: &Asked,
+    all: usize,
+    entry: impl Fn(usize) -> Value,
+    size: usize,
+) -> (Vec<Value>, Option<String>) {
     let path = asked.path.split('?').next().unwrap_or("");
     let number = |name: &str| asked.parameters.get(name).and_then(|n| n.parse::<usize>().ok());
     let from = number("from").unwrap_or(0);
     let next = |from: usize| Some(format!("<{path}?n={size}&from={from}>; rel=\"next\""));
     match &state.faults.link {
         LinkFault::None => {}
-        LinkFault::Circle => return (all, next(0)),
+        LinkFault::Circle => return ((0..all).map(entry).collect(), next(0)),
         LinkFault::Endless => return (Vec::new(), next(from + 1)),
-        LinkFault::Elsewhere(url) => return (all, Some(format!("<{url}>; rel=\"next\""))),
+        LinkFault::Elsewhere(url) => {
+            return ((0..all).map(entry).collect(), Some(format!("<{url}>; rel=\"next\"")));
+        }
     }
-    let more = all.len() > from.saturating_add(size);
-    let page = all.into_iter().skip(from).take(size).collect();
-    (page, if more { next(from + size) } else { None })
+    let end = from.saturating_add(size).min(all);
+    ((from..end).map(entry).collect(), if end < all { next(end) } else { None })
 }
 
 fn page_for_people() -> Response {
@@ -402,7 +414,8 @@ fn content(state: &mut State, route: Route, media_type: &str, bytes: Bytes) -> R
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, media_type.parse().unwrap_or(HeaderValue::from_static("")));
+    headers
+        .insert(header::CONTENT_TYPE, media_type.parse().unwrap_or(HeaderValue::from_static("")));
     if let Some(announced) = announced {
         headers.insert(header::CONTENT_LENGTH, announced.into());
     }
