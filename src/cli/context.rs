@@ -59,7 +59,10 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
         ..Options::default()
     };
     Registries::new(options).map_err(|error| {
-        Error::usage(format!("cannot {}: {}", error.action, error.fault), "check the registry flags")
+        Error::usage(
+            format!("cannot {}: {}", error.action, error.fault),
+            "check the registry flags",
+        )
     })
 }
 

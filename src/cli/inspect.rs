@@ -137,11 +137,7 @@ fn view(reference: &Reference, found: &Inspection) -> View {
 }
 
 fn layer(layer: &Descriptor) -> LayerView {
-    LayerView {
-        media_type: layer.media_type.clone(),
-        digest: layer.digest,
-        size: layer.size,
-    }
+    LayerView { media_type: layer.media_type.clone(), digest: layer.digest, size: layer.size }
 }
 
 fn object(object: &Object) -> ObjectView {
@@ -157,10 +153,7 @@ fn object(object: &Object) -> ObjectView {
 }
 
 fn attachment(descriptor: &Descriptor) -> AttachmentView {
-    AttachmentView {
-        artifact_type: descriptor.artifact_type.clone(),
-        digest: descriptor.digest,
-    }
+    AttachmentView { artifact_type: descriptor.artifact_type.clone(), digest: descriptor.digest }
 }
 
 /// A branch of the tree that is drawn.

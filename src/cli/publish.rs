@@ -105,7 +105,9 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     let request = request(args, printer)?;
     let watch = context::watch(printer);
     let outcome = match publish::publish(&registries, request, &watch).await {
-        Err(Error::Problems(problems)) => return check::refused("publish", &problems, &directory, printer),
+        Err(Error::Problems(problems)) => {
+            return check::refused("publish", &problems, &directory, printer);
+        }
         other => other?,
     };
     check::warnings(&outcome.warnings, &directory, printer)?;

@@ -67,12 +67,8 @@ impl Parcel {
     /// # Errors
     /// When signing fails.
     pub fn sign(&mut self, about: About<'_>, key: &SigningKey) -> Result<()> {
-        let payload = intoto::write(
-            &about.subject.digest,
-            None,
-            uris::SIGNATURE,
-            &serde_json::Map::new(),
-        )?;
+        let payload =
+            intoto::write(&about.subject.digest, None, uris::SIGNATURE, &serde_json::Map::new())?;
         self.bundle(about, key, uris::SIGNATURE, &payload)
     }
 
@@ -161,7 +157,11 @@ impl Parcel {
         let entries: Vec<_> = self.bundles.iter().map(|made| made.descriptor.clone()).collect();
         let made = attachment::index_with(existing, &entries)
             .map_err(|source| Error::shared_tag(Tag::referrers(subject), source))?;
-        Ok(made.map(|index| Edit { media_type: media::OCI_INDEX, manifest: index.into(), config: None }))
+        Ok(made.map(|index| Edit {
+            media_type: media::OCI_INDEX,
+            manifest: index.into(),
+            config: None,
+        }))
     }
 
     /// Refuses what stands at the shared tags when it cannot be added to, before
@@ -246,7 +246,9 @@ pub async fn shelve(
 ) -> Result<Stored> {
     let Pushed { acknowledged, index, signatures } = pushed;
     let index = async {
-        if parcel.bundles.is_empty() || (acknowledged && listed(store, subject, parcel, api).await?) {
+        if parcel.bundles.is_empty()
+            || (acknowledged && listed(store, subject, parcel, api).await?)
+        {
             return Ok((0, None));
         }
         let tag = Tag::referrers(subject);
@@ -322,7 +324,9 @@ async fn keep(
                 }
                 let expect = match &now {
                     None => Expect::Absent,
-                    Some(Fetched { etag: Some(etag), .. }) => Expect::Unchanged { etag: etag.clone() },
+                    Some(Fetched { etag: Some(etag), .. }) => {
+                        Expect::Unchanged { etag: etag.clone() }
+                    }
                     Some(_) => Expect::Anything,
                 };
                 let key = Key::Tag(tag.clone());
@@ -346,7 +350,8 @@ async fn keep(
 /// Whether a refusal is because the config that was planned is not the one that
 /// is needed now: somebody signed between the look and the write.
 fn needs_config(error: &RegistryError, config: &Option<Blob>) -> bool {
-    config.is_some() && matches!(error.fault, Fault::Status { status: 400 | 404, .. } | Fault::NotFound)
+    config.is_some()
+        && matches!(error.fault, Fault::Status { status: 400 | 404, .. } | Fault::NotFound)
 }
 
 impl Error {

@@ -57,7 +57,11 @@ async fn objects(artifact: &Artifact) -> Result<Vec<Object>> {
             paths.insert(file.path.clone());
             facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
         })?;
-        Ok::<_, Error>(check::judge(facts, &paths, &check::Options { allow_secrets: true, needs: false }))
+        Ok::<_, Error>(check::judge(
+            facts,
+            &paths,
+            &check::Options { allow_secrets: true, needs: false },
+        ))
     });
     let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
     Ok(judged.objects)
