@@ -140,7 +140,7 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        let (text_at, len, unescaped) = self.keep(&value);
+        let (text_at, len, unescaped) = self.keep(value);
         let (start, end) = (narrow(at.start), narrow(at.end));
         let index = self.push(Raw { start, end, next: 0, at: text_at, len, kind, unescaped }, 1)?;
         if anchor != 0 {
@@ -151,17 +151,17 @@ impl<'a> Builder<'a> {
 
     /// Where the text of a scalar can be found: in the source when the parser
     /// borrowed it from there, else behind the other unescaped texts.
-    fn keep(&mut self, value: &Cow<'a, str>) -> (u32, u32, bool) {
+    fn keep(&mut self, value: Cow<'a, str>) -> (u32, u32, bool) {
         let len = narrow(value.len());
         if let Cow::Borrowed(borrowed) = value {
             let offset = borrowed.as_ptr().addr().wrapping_sub(self.document.text.as_ptr().addr());
             let range = offset..offset.saturating_add(borrowed.len());
-            if self.document.text.get(range).is_some_and(|text| text == *borrowed) {
+            if self.document.text.get(range).is_some_and(|text| text == borrowed) {
                 return (narrow(offset), len, false);
             }
         }
         let at = narrow(self.document.unescaped.len());
-        self.document.unescaped.push_str(value);
+        self.document.unescaped.push_str(&value);
         (at, len, true)
     }
 
