@@ -22,7 +22,7 @@ use super::{
 };
 
 /// How many objects, counted once per way they are included, are compared.
-const MAX_INCLUDED: usize = 2_000_000;
+const MAX_INCLUDED: usize = 1_000_000;
 
 /// What the kustomizations of a bundle name.
 #[derive(Debug, Default)]

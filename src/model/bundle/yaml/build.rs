@@ -9,7 +9,7 @@ use std::{
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{
-    Document, Fault, Kind, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Raw, YamlError,
+    Document, Fault, Kind, MAX_ALIASED, MAX_DEPTH, Node, Raw, YamlError,
     scalar::{self, Scalar},
     source::Source,
 };
@@ -22,11 +22,18 @@ pub(super) fn document<'a>(
     text: &'a str,
     parser: &mut Parser<'a, StrInput<'a>>,
     start: usize,
+    max_nodes: usize,
 ) -> Result<Document<'a>, YamlError> {
     let document =
         Document { text, unescaped: String::new(), nodes: Vec::new(), range: start..text.len() };
-    let mut builder =
-        Builder { document, open: Vec::new(), anchors: HashMap::new(), aliased: 0, expanded: 0 };
+    let mut builder = Builder {
+        document,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        max_nodes,
+        aliased: 0,
+        expanded: 0,
+    };
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| syntax(&error, text))?;
         if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
@@ -75,6 +82,7 @@ struct Builder<'a> {
     document: Document<'a>,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchor>,
+    max_nodes: usize,
     /// Nodes that aliases expanded to so far.
     aliased: u64,
     /// All nodes so far, aliases expanded.
@@ -98,7 +106,7 @@ impl<'a> Builder<'a> {
     /// Appends a node below the innermost open collection.
     fn push(&mut self, raw: Raw, height: usize) -> Result<u32, YamlError> {
         let range = raw.start as usize..raw.end as usize;
-        if self.document.nodes.len() >= MAX_NODES {
+        if self.document.nodes.len() >= self.max_nodes {
             return Err(YamlError { at: range, fault: Fault::Nodes });
         }
         let index = u32::try_from(self.document.nodes.len()).unwrap_or(u32::MAX);
