@@ -139,7 +139,7 @@ fn is_conjunction(text: &str) -> bool {
         let version = word.trim_start_matches(['=', '!', '<', '>', '~', '^']);
         let operator = word.get(..word.len() - version.len()).unwrap_or_default();
         let known = ["", "=", "!=", "<", ">", "<=", "=<", ">=", "=>", "~", "~>", "^"];
-        let operator_ok = known.contains(&operator) && !(operator_alone && !operator.is_empty());
+        let operator_ok = known.contains(&operator) && (operator.is_empty() || !operator_alone);
         if !operator_ok || !(version.is_empty() || is_partial(version)) {
             return false;
         }
