@@ -4,7 +4,7 @@
 //! what was made. Storing follows the OCI distribution specification: the
 //! manifest with `subject` is pushed, and the referrers tag is edited unless
 //! the registry keeps track by itself. Tags that several writers share are
-//! edited by [`keep`], which reads again until its own entries stay.
+//! edited by `keep`, which reads again until its own entries stay.
 
 use std::collections::BTreeSet;
 
@@ -33,6 +33,8 @@ use super::error::{Error, Result};
 
 /// How often a shared tag is rewritten before giving up on other writers.
 const MAX_ROUNDS: usize = 30;
+/// How many referrers are looked through for our own.
+const MAX_LISTED: usize = 20_000;
 /// How often the referrers API is asked for an entry that it acknowledged.
 const MAX_LISTINGS: u32 = 6;
 
@@ -277,7 +279,7 @@ async fn look(store: &Store, tag: &Tag, wanted: bool) -> Result<Option<Fetched>>
 /// referrers tag.
 async fn listed(store: &Store, subject: &Digest, parcel: &Parcel, api: bool) -> Result<bool> {
     for attempt in 0..MAX_LISTINGS {
-        match store.referrers(subject, usize::MAX).await? {
+        match store.referrers(subject, MAX_LISTED).await? {
             Referrers::Unsupported if !api => return Ok(false),
             Referrers::Unsupported => {}
             Referrers::Listed { descriptors, .. } => {

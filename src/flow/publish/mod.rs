@@ -357,12 +357,10 @@ async fn look(
         discover::gather(store, digest, &publics, registries.limits()),
     );
     gathered.refuse_gaps()?;
-    Ok(Before {
-        artifact: there?,
-        blobs: blobs?.into_iter().flatten().collect(),
-        tags: tags?,
-        gathered,
-    })
+    let blobs: Vec<Digest> = blobs?.into_iter().flatten().collect();
+    // A manifest whose blobs were collected is not there: push it again.
+    let whole = artifact.blobs().iter().all(|blob| blobs.contains(&blob.descriptor.digest));
+    Ok(Before { artifact: there? && whole, blobs, tags: tags?, gathered })
 }
 
 async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
