@@ -1,3 +1,7 @@
-//! The `sluicegate` program.
+//! The `sluicegate` program: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sluicegate::cli::run()
+}

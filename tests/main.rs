@@ -1,3 +1,19 @@
 //! All tests that need more than one module, one binary.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+// What the documentation says is true.
+mod docs;
+// Real git: what is read, and that a hostile work tree runs nothing.
+mod git;
+// Who may import whom.
+mod layers;
+// The OCI image layout on disk: foreign, torn and hostile ones, and writers
+// that race or are killed.
+mod layout;
+// What references resolve to, asked of a registry and a Helm repository.
+mod lock;
+// What is packed, and what comes out of a layer again.
 mod packing;
+// What is signed keeps to its JSON Schema.
+mod provenance;

@@ -1,5 +1,11 @@
 //! The outside world: thin and concrete, without decisions; every read is
-//! bounded. Edges do not know each other.
+//! bounded. Edges do not know each other, except that any may use [`clock`] and
+//! [`secret`].
 
+pub mod ci;
+pub mod clock;
 pub mod files;
+pub mod git;
 pub mod registry;
+pub mod secret;
+pub mod signer;

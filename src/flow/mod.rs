@@ -1,5 +1,14 @@
 //! One operation end to end, each in the same order: gather (edge), decide
 //! (model), act (edge), record.
 
+pub mod attach;
+pub mod content;
+pub mod discover;
+pub mod error;
 pub mod extract;
+pub mod inspect;
+pub mod lock;
 pub mod pack;
+pub mod publish;
+pub mod sign;
+pub mod verify;

@@ -4,7 +4,7 @@
 //! (`tests/layers.rs` and `clippy::disallowed_methods` keep it so). The import
 //! order is the data flow: each module imports only those before it.
 //!
-//! [`digest`] < [`reference`] < [`source`] < [`bundle`] < [`artifact`] <
+//! [`digest`] < [`reference`] < [`uris`] < [`source`] < [`bundle`] < [`artifact`] <
 //! [`statement`] < [`evidence`] < [`policy`]
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -17,3 +17,4 @@ pub mod policy;
 pub mod reference;
 pub mod source;
 pub mod statement;
+pub mod uris;

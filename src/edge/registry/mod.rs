@@ -16,11 +16,29 @@ use crate::model::{
     reference::{Place, Tag},
 };
 
+mod address;
+mod answer;
+mod auth;
+mod body;
+mod challenge;
+mod credential_helper;
+mod docker_config;
 pub mod error;
+mod exchange;
 pub mod http;
 pub mod layout;
+mod listing;
+mod options;
+mod registries;
+mod retry;
+mod tls;
+mod token;
+mod transport;
+mod upload;
 
 pub use error::{Fault, RegistryError};
+pub use options::{DockerConfigSource, Limits, Login, Options};
+pub use registries::Registries;
 
 /// The result of a registry operation.
 pub type Result<T, E = RegistryError> = std::result::Result<T, E>;
@@ -128,7 +146,7 @@ pub type OnBytes = Arc<dyn Fn(u64) + Send + Sync>;
 /// that was read may be trusted.
 pub enum BlobReader {
     /// From a registry.
-    Http(Box<http::HttpBlobReader>),
+    Http(Box<body::HttpBlobReader>),
     /// From a layout.
     Layout(layout::LayoutBlobReader),
 }

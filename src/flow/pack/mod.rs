@@ -19,7 +19,6 @@ use crate::{
     edge::files,
     model::{
         bundle::{
-            blob::GitHash,
             check::{self, Judgement},
             ignore::{self, Rules},
             pack::LayerError,
@@ -29,6 +28,7 @@ use crate::{
             unpack::Limits,
         },
         digest::Digest,
+        source::git::{ObjectFormat, ObjectId},
     },
 };
 
@@ -73,7 +73,7 @@ pub struct Options {
     /// Whether a layer is written, or the input only judged.
     pub layer: bool,
     /// The hash of the git repository whose blobs the files are compared with.
-    pub git_hash: Option<GitHash>,
+    pub git_hash: Option<ObjectFormat>,
     /// How the manifests are judged.
     pub check: check::Options,
 }
@@ -90,6 +90,8 @@ pub struct Packed {
     pub judgement: Judgement,
     /// How many files were left out.
     pub ignored_count: u64,
+    /// What the patterns leave out.
+    pub rules: Rules,
 }
 
 /// A layer on disk.
@@ -115,7 +117,7 @@ pub struct PackedFile {
     /// How many bytes it has.
     pub size: u64,
     /// The id of its blob, when asked for and readable.
-    pub git_blob: Option<String>,
+    pub git_blob: Option<ObjectId>,
 }
 
 /// Packing that cannot go on. What is wrong with single files are problems.
@@ -175,7 +177,7 @@ impl Default for Options {
             limits: Limits::default(),
             layer: true,
             git_hash: None,
-            check: check::Options::default(),
+            check: check::Options { allow_secrets: false, needs: true },
         }
     }
 }
@@ -208,7 +210,7 @@ pub fn pack(
     options: &Options,
     progress: Option<&dyn Fn(u64)>,
 ) -> Result<Packed, PackError> {
-    let Selection { files, mut problems, ignored } = select(input, options)?;
+    let (Selection { files, mut problems, ignored }, rules) = select(input, options)?;
     let layer = options.layer && problems.is_empty();
     let outcome = read::read_all(input, files, &Options { layer, ..options.clone() }, progress)?;
     let paths: BTreeSet<RelPath> = outcome.files.iter().map(|file| file.path.clone()).collect();
@@ -222,11 +224,12 @@ pub fn pack(
         files: outcome.files,
         judgement,
         ignored_count: ignored,
+        rules,
     })
 }
 
 /// Finds what is to be packed.
-fn select(input: &Input, options: &Options) -> Result<Selection, PackError> {
+fn select(input: &Input, options: &Options) -> Result<(Selection, Rules), PackError> {
     let Input::Directory(root) = input else { return select_one(input, options) };
     let (patterns, problems) = patterns(root, options)?;
     let patterns = patterns.iter().map(|(dir, text)| (dir.as_ref(), text.as_slice()));
@@ -236,11 +239,11 @@ fn select(input: &Input, options: &Options) -> Result<Selection, PackError> {
         .map_err(unreadable(root))?;
     let mut selection = selector.finish();
     selection.problems.splice(0..0, problems);
-    Ok(selection)
+    Ok((selection, rules))
 }
 
 /// A bundle of one file: a directory with nothing else in it.
-fn select_one(input: &Input, options: &Options) -> Result<Selection, PackError> {
+fn select_one(input: &Input, options: &Options) -> Result<(Selection, Rules), PackError> {
     let rules = Rules::new([], &options.ignore);
     let mut selector = Selector::new(&rules, options.max_file, options.limits);
     selector.offer(match input {
@@ -257,7 +260,8 @@ fn select_one(input: &Input, options: &Options) -> Result<Selection, PackError> 
             }),
         },
     });
-    Ok(selector.finish())
+    let selection = selector.finish();
+    Ok((selection, rules))
 }
 
 /// The `.sourceignore` files of a directory, each with the directory it is in.

@@ -23,13 +23,15 @@ use std::{
 
 use crate::{
     edge::files,
-    model::bundle::{
-        blob::BlobHasher,
-        check::{self, FileFacts},
-        pack::LayerWriter,
-        path::RelPath,
-        problem::Problem,
-        select::{self, Chosen},
+    model::{
+        bundle::{
+            check::{self, FileFacts},
+            pack::LayerWriter,
+            path::RelPath,
+            problem::Problem,
+            select::{self, Chosen},
+        },
+        source::git::{BlobHasher, ObjectId},
     },
 };
 
@@ -199,7 +201,7 @@ impl Reader<'_> {
     }
 
     /// Reads one file; the id of its blob when it is wanted.
-    fn file(&mut self, path: &RelPath, file: &select::File) -> Result<Option<String>, Fault> {
+    fn file(&mut self, path: &RelPath, file: &select::File) -> Result<Option<ObjectId>, Fault> {
         let parsed = check::is_manifest(path) && file.size <= self.options.max_file;
         let hasher = self.options.git_hash.map(|hash| BlobHasher::new(hash, file.size));
         if !parsed && self.layer.is_none() && hasher.is_none() {

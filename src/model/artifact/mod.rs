@@ -6,5 +6,6 @@
 //! the artifact is one. [`manifest`] holds the wire types, [`media`] the media
 //! types and annotation keys.
 
+pub mod config;
 pub mod manifest;
 pub mod media;

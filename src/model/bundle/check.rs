@@ -1,52 +1,388 @@
-//! Stub.
-#![allow(missing_docs, reason = "stub")]
+//! Checking a bundle: each file by itself, then all of them together.
+//!
+//! [`read_file`] is pure and keeps only small facts, so that files can be read
+//! on worker threads and forgotten; [`judge`] sees the facts of all files and
+//! gives the problems, the objects and what they need, always in the same
+//! order. Nothing is built, fetched or written here, and `--strict` is the
+//! caller's.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
+    charts::{self, Sources},
+    helm_release,
+    kustomization::{self, Found, Kustomization},
     need::Need,
-    object::ObjectId,
+    object::{Object, group},
     path::RelPath,
-    problem::{Code, Problem},
+    problem::{Problem, Severity, code},
+    roots,
+    scope::{Hidden, Scope},
+    secret, source_object,
+    workload::{self, Images},
+    yaml::{
+        self, Fault, Node, YamlError,
+        source::{Source, clip},
+    },
 };
 
+/// How many problems of one file are listed.
+const MAX_PROBLEMS: usize = 100;
+
+/// Whether the file at `path` is parsed.
 pub fn is_manifest(path: &RelPath) -> bool {
-    let name = path.file_name();
-    [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+    let extension = path.file_name().rsplit_once('.').map(|(_, extension)| extension);
+    matches!(extension, Some("yaml" | "yml" | "json")) || kustomization::is_file_name(path)
 }
 
+/// What is allowed, and what is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether Secrets may carry data in clear.
+    pub allow_secrets: bool,
+    /// Whether the charts and images are gathered; `--lock off` saves the memory.
+    pub needs: bool,
+}
+
+/// What a file says, without its text.
 #[derive(Debug)]
 pub struct FileFacts {
-    path: RelPath,
-    bad: bool,
+    path: Arc<RelPath>,
+    /// Problems of the text, whatever the file is for.
+    problems: Vec<Problem>,
+    /// Problems of its objects, none of which count when it is only a patch.
+    object_problems: Vec<Problem>,
+    /// Secrets in clear.
+    secrets: Vec<Problem>,
+    objects: Vec<Object>,
+    kustomization: Option<Box<Kustomization>>,
 }
 
+impl FileFacts {
+    /// The file.
+    pub fn path(&self) -> &RelPath {
+        &self.path
+    }
+
+    /// The objects in it, in their order.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// What it says as a kustomization.
+    pub(super) fn kustomization(&self) -> Option<&Kustomization> {
+        self.kustomization.as_deref()
+    }
+}
+
+/// Reads one file.
 pub fn read_file(path: &RelPath, bytes: &[u8]) -> FileFacts {
-    FileFacts { path: path.clone(), bad: bytes.starts_with(b"%bad") }
+    let mut facts = FileFacts {
+        path: Arc::new(path.clone()),
+        problems: Vec::new(),
+        object_problems: Vec::new(),
+        secrets: Vec::new(),
+        objects: Vec::new(),
+        kustomization: None,
+    };
+    match yaml::text(bytes) {
+        Ok(text) => read_text(text, &mut facts),
+        Err(error) => {
+            let valid =
+                bytes.get(..error.at.start).and_then(|valid| std::str::from_utf8(valid).ok());
+            let source = Source::new(valid.unwrap_or_default());
+            facts.problems.push(unreadable(&source, &facts.path, &error));
+        }
+    }
+    for problems in [&mut facts.problems, &mut facts.object_problems, &mut facts.secrets] {
+        limit(problems, &facts.path);
+    }
+    facts
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    pub allow_secrets: bool,
+fn read_text(text: &str, facts: &mut FileFacts) {
+    let source = Source::new(text);
+    for document in yaml::documents(text) {
+        match document {
+            Ok(document) => read_document(&source, &document, facts),
+            Err(error) => facts.problems.push(unreadable(&source, &facts.path, &error)),
+        }
+        // A hostile file must not make millions of problems first.
+        if facts.problems.len() > MAX_PROBLEMS {
+            break;
+        }
+    }
+    facts.objects.shrink_to_fit();
 }
 
-#[derive(Debug)]
-pub struct Object {
-    pub id: ObjectId,
+/// Keeps the first problems of a file, and says so.
+fn limit(problems: &mut Vec<Problem>, path: &RelPath) {
+    let Some(rest) = problems.get(MAX_PROBLEMS..).filter(|rest| !rest.is_empty()) else { return };
+    let severity = rest.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Warning);
+    let message = format!("the file has more than {MAX_PROBLEMS} problems like these");
+    problems.truncate(MAX_PROBLEMS);
+    problems
+        .push(Problem { severity, ..Problem::error(code::PROBLEM_LIMIT, message).in_file(path) });
 }
 
+/// The problem of a text that is no YAML. There is no tree, so the lines of
+/// what may be a Secret are masked.
+fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem {
+    let text = source.text();
+    let suspected = secret::is_suspected(text);
+    let place = source.place(error.at.clone(), "", 0..text.len(), |_, line| match suspected {
+        true => secret::masked(line),
+        false => line.to_owned(),
+    });
+    let code = match &error.fault {
+        Fault::Encoding => code::YAML_ENCODING,
+        Fault::Syntax(_) => code::YAML_SYNTAX,
+        Fault::DuplicateKey { .. } => code::YAML_DUPLICATE_KEY,
+        Fault::TooLarge | Fault::Depth | Fault::Nodes | Fault::Aliases => code::YAML_LIMIT,
+        _ => code::YAML_VALUE,
+    };
+    let problem = Problem::error(code, error.to_string()).in_file(path).at(place);
+    match (&error.fault, text.contains("{{")) {
+        (Fault::DuplicateKey { .. }, _) => problem.hint("keep one of them; Kubernetes takes the last"),
+        (Fault::Syntax(_), true) => problem.hint(
+            "Helm templates are no YAML; leave the chart out with `.sourceignore` and publish it by itself",
+        ),
+        _ => problem,
+    }
+}
+
+fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut FileFacts) {
+    let root = document.root();
+    if !root.is_map() {
+        return;
+    }
+    let found = kustomization::found(&facts.path, root);
+    let hidden = match found {
+        Found::Kustomization => kustomization::hidden(root),
+        _ if secret::is_in(root) => Hidden::Values,
+        _ => Hidden::Nothing,
+    };
+    let path = Arc::clone(&facts.path);
+    let scope = Scope::new(&path, source, document, hidden);
+    match found {
+        Found::Kustomization => {
+            let mut read = kustomization::read(&scope, root);
+            facts.problems.append(&mut read.problems);
+            facts.secrets.append(&mut read.secrets);
+            facts.kustomization = Some(Box::new(read.kustomization));
+            return;
+        }
+        Found::Elsewhere => {
+            facts.object_problems.push(kustomization::misnamed(&scope, root, found));
+            return;
+        }
+        Found::Misplaced if is_object(root) => {
+            facts.object_problems.push(kustomization::misnamed(&scope, root, found));
+        }
+        Found::Misplaced | Found::No => {}
+    }
+    read_object(&scope, root, "", facts);
+}
+
+/// Whether a document is a Kubernetes object at all.
+fn is_object(node: Node<'_>) -> bool {
+    let text = |key: &str| node.str_at(&[key]).is_some_and(|text| !text.is_empty());
+    text("apiVersion") && text("kind")
+}
+
+/// Whether a document without `apiVersion` or `kind` was meant as an object: it
+/// has the other, and `metadata` with a name or a `spec`. Values files, charts'
+/// `Chart.yaml` and JSON that happens to have a `kind` are left alone.
+fn is_incomplete(node: Node<'_>) -> bool {
+    let written = |key: &str| node.get(key).is_some_and(|node| !node.is_null());
+    let shaped =
+        node.at(&["metadata", "name"]).is_some() || node.get("spec").is_some_and(Node::is_map);
+    (written("apiVersion") || written("kind")) && shaped
+}
+
+fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFacts) {
+    if !is_object(node) {
+        if is_incomplete(node) {
+            facts.object_problems.push(incomplete(scope, node, path));
+        }
+        return;
+    }
+    let api_version = node.str_at(&["apiVersion"]).unwrap_or_default();
+    let kind = node.str_at(&["kind"]).unwrap_or_default();
+    if kind.starts_with("ENC[") {
+        return;
+    }
+    if kind.ends_with("List") && node.get("metadata").is_none_or(|meta| meta.get("name").is_none())
+    {
+        let items = node.get("items").into_iter().flat_map(Node::items);
+        for (index, item) in items.enumerate() {
+            read_object(scope, item, &format!("{path}items[{index}]."), facts);
+        }
+        return;
+    }
+    if kind == "Secret" && group(api_version).is_empty() {
+        facts.secrets.extend(secret::check(scope, node, path.trim_end_matches('.')));
+    }
+    let mut problems = Vec::new();
+    let object = match identify(scope, node, path, [api_version, kind], &mut problems) {
+        Some(object) => object,
+        None => return facts.object_problems.append(&mut problems),
+    };
+    facts.objects.push(read_kind(scope, node, object, &mut problems));
+    let id = facts.objects.last().map(Object::id);
+    facts.object_problems.extend(problems.into_iter().map(|problem| match &id {
+        Some(id) => problem.about(id),
+        None => problem,
+    }));
+}
+
+fn incomplete(scope: &Scope<'_>, node: Node<'_>, path: &str) -> Problem {
+    let text = |key: &str| node.str_at(&[key]).is_some_and(|text| !text.is_empty());
+    let missing = if text("apiVersion") { "kind" } else { "apiVersion" };
+    let at =
+        node.get(missing).or_else(|| node.entries().next().map(|(key, _)| key)).unwrap_or(node);
+    let message = match node.get(missing) {
+        Some(found) => format!("`{missing}` is {}; expected a string", found.kind().name()),
+        None => format!("the object has no `{missing}`"),
+    };
+    scope.error(code::OBJECT_INCOMPLETE, at, &format!("{path}{missing}"), message)
+}
+
+/// The object with its names; nothing without a name.
+fn identify(
+    scope: &Scope<'_>,
+    node: Node<'_>,
+    path: &str,
+    [api_version, kind]: [&str; 2],
+    problems: &mut Vec<Problem>,
+) -> Option<Object> {
+    let name = node.at(&["metadata", "name"]);
+    let field = format!("{path}metadata.name");
+    let Some((name_node, name)) =
+        name.and_then(|found| Some((found, found.as_str().filter(|name| !name.is_empty())?)))
+    else {
+        let at = name.or(node.get("metadata").filter(|meta| meta.is_map())).or(node.get("kind"));
+        let generated = node.at(&["metadata", "generateName"]).is_some();
+        let message = match name.map(Node::kind) {
+            Some(found) if found != yaml::Kind::Str => {
+                format!("the name of the {} is {}; expected a string", clip(kind), found.name())
+            }
+            _ if generated => {
+                format!(
+                    "the {} has only `generateName`, which Flux cannot apply; expected `name`",
+                    clip(kind)
+                )
+            }
+            _ => format!("the {} has no name", clip(kind)),
+        };
+        problems.push(scope.error(code::OBJECT_NAME, at.unwrap_or(node), &field, message));
+        return None;
+    };
+    let namespace = node.at(&["metadata", "namespace"]).filter(|found| !found.is_null());
+    if let Some(wrong) = namespace.filter(|found| found.as_str().is_none()) {
+        let field = format!("{path}metadata.namespace");
+        let message = format!("the namespace is {}; expected a string", wrong.kind().name());
+        problems.push(scope.error(code::OBJECT_NAME, wrong, &field, message));
+    }
+    let namespace = namespace.and_then(Node::as_str).unwrap_or_default();
+    let spot = scope.spot(name_node, &field);
+    let names = [api_version, kind, namespace, name];
+    Some(Object::new(scope.file(), scope.line(node), names, spot))
+}
+
+/// Reads what matters of the kinds that are known.
+fn read_kind(
+    scope: &Scope<'_>,
+    node: Node<'_>,
+    mut object: Object,
+    problems: &mut Vec<Problem>,
+) -> Object {
+    let mut images = Images::default();
+    match (object.group(), object.kind()) {
+        (helm_release::GROUP, "HelmRelease") => {
+            let mut checked = helm_release::check(scope, node);
+            problems.append(&mut checked.problems);
+            object.origin = checked.origin.map(Box::new);
+            images = checked.images;
+        }
+        (source_object::GROUP, kind) => {
+            let origin = source_object::read(scope, kind, node, problems);
+            object.origin = origin.map(Box::new);
+        }
+        (group, kind) => {
+            if let Some(spec) = workload::pod_spec(group, kind) {
+                workload::of_pod(scope, node, spec, &mut images);
+            }
+        }
+    }
+    problems.append(&mut images.problems);
+    object.images = images.found.into();
+    object
+}
+
+/// What a bundle is found to be.
 #[derive(Debug, Default)]
 pub struct Judgement {
+    /// What is wrong, by file and position.
     pub problems: Vec<Problem>,
+    /// The objects, by file and position.
     pub objects: Vec<Object>,
+    /// The charts and images, by file and position.
     pub needs: Vec<Need>,
 }
 
-pub fn judge(files: Vec<FileFacts>, _: &BTreeSet<RelPath>, _: &Options) -> Judgement {
-    let problems = files
-        .iter()
-        .filter(|file| file.bad)
-        .map(|file| Problem::error(Code("yaml"), "bad").in_file(&file.path))
-        .collect();
-    Judgement { problems, ..Judgement::default() }
+/// Judges the files of a bundle together. `all_paths` names every file that is
+/// packed, parsed or not.
+pub fn judge(
+    mut files: Vec<FileFacts>,
+    all_paths: &BTreeSet<RelPath>,
+    options: &Options,
+) -> Judgement {
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut roots = roots::resolve(&files, all_paths);
+    let mut problems = std::mem::take(&mut roots.problems);
+    for (index, facts) in files.iter_mut().enumerate() {
+        problems.append(&mut facts.problems);
+        if !options.allow_secrets {
+            problems.append(&mut facts.secrets);
+        }
+        match roots.is_not_objects(index) {
+            true => facts.objects.clear(),
+            false => problems.append(&mut facts.object_problems),
+        }
+    }
+    problems.append(&mut roots.duplicates(&files));
+    let needs = gather(&files, options, &mut problems);
+    sort(&mut problems);
+    let objects = files.into_iter().flat_map(|facts| facts.objects).collect();
+    Judgement { problems, objects, needs }
+}
+
+/// The charts and images of all files, and what is wrong with the sources that
+/// charts come from.
+fn gather(files: &[FileFacts], options: &Options, problems: &mut Vec<Problem>) -> Vec<Need> {
+    let sources = Sources::of(files.iter().flat_map(FileFacts::objects));
+    let mut needs = Vec::new();
+    for facts in files {
+        for object in facts.objects() {
+            problems.append(&mut sources.problems_for(object));
+            if options.needs {
+                needs.extend(sources.chart(object));
+                needs.extend(charts::images(object));
+            }
+        }
+        if options.needs {
+            needs.extend(charts::kustomization_images(facts));
+        }
+    }
+    needs
+}
+
+/// By file, position and rule; the same finding by two ways is one.
+fn sort(problems: &mut Vec<Problem>) {
+    let start = |problem: &Problem| problem.place.as_ref().map(|place| place.start);
+    problems.sort_by(|a, b| {
+        (&a.file, start(a), a.code, &a.message).cmp(&(&b.file, start(b), b.code, &b.message))
+    });
+    problems.dedup();
 }

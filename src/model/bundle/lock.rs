@@ -6,7 +6,7 @@
 
 use crate::model::digest::Digest;
 
-use super::need::Need;
+use super::need::{Need, Target};
 
 /// Something that was resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,4 +43,120 @@ pub struct Lock {
     pub locked: Vec<Locked>,
     /// What was not.
     pub unresolved: Vec<Unresolved>,
+}
+
+/// One demand on a lock that is not met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockFailure {
+    /// What the manifests name.
+    pub need: Need,
+    /// What is wrong with it; one sentence.
+    pub reason: String,
+    /// Whether trying again cannot help: it does not exist, or the manifests do
+    /// not say enough.
+    pub certain: bool,
+}
+
+impl Lock {
+    /// What `--lock require` fails on: everything unresolved.
+    pub fn require(&self) -> Vec<LockFailure> {
+        let failure = |unresolved: &Unresolved| LockFailure {
+            need: unresolved.need.clone(),
+            reason: unresolved.reason.clone(),
+            certain: unresolved.absent || matches!(unresolved.need.target, Target::Unknown { .. }),
+        };
+        self.unresolved.iter().map(failure).collect()
+    }
+}
+
+/// What `--require-pinned` fails on: every reference whose digest is not in the
+/// manifest itself. It needs no lock, so it holds with `--lock off` too.
+pub fn require_pinned(needs: &[Need]) -> Vec<LockFailure> {
+    let failure = |need: &Need| LockFailure {
+        need: need.clone(),
+        reason: match need.target {
+            Target::HttpChart { .. } => {
+                "a chart of an HTTP Helm repository cannot be pinned by digest; use a `chartRef` \
+                 to an OCIRepository with `ref.digest`"
+            }
+            _ => "the manifest does not carry its digest",
+        }
+        .to_owned(),
+        certain: true,
+    };
+    needs.iter().filter(|need| !need.pinned).map(failure).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::model::bundle::{object::ObjectId, path::RelPath};
+
+    fn need(reference: &str, pinned: bool, target: Target) -> Need {
+        Need {
+            file: RelPath::new("a.yaml").unwrap(),
+            object: ObjectId {
+                group: "apps".into(),
+                kind: "Deployment".into(),
+                namespace: String::new(),
+                name: "web".into(),
+            },
+            path: "spec".into(),
+            reference: reference.into(),
+            pinned,
+            target,
+        }
+    }
+
+    #[test]
+    fn require_names_everything_unresolved() {
+        let unknown = Target::Unknown { reason: "no repository".into() };
+        let image = Target::Image {
+            host: "h".into(),
+            path: "p".into(),
+            tag: Some("1".into()),
+            digest: None,
+        };
+        let unresolved = |name: &str, target: &Target, absent| Unresolved {
+            need: need(name, false, target.clone()),
+            reason: format!("why {name}"),
+            absent,
+        };
+        let lock = Lock {
+            locked: Vec::new(),
+            unresolved: vec![
+                unresolved("gone", &image, true),
+                unresolved("unreachable", &image, false),
+                unresolved("unclear", &unknown, false),
+            ],
+        };
+        let failures = lock.require();
+        let shown: Vec<_> = failures
+            .iter()
+            .map(|failure| (failure.need.reference.as_str(), failure.certain))
+            .collect();
+        assert_eq!(shown, [("gone", true), ("unreachable", false), ("unclear", true)]);
+        assert_eq!(failures[0].reason, "why gone");
+        assert!(Lock::default().require().is_empty());
+    }
+
+    #[test]
+    fn require_pinned_names_what_carries_no_digest() {
+        let chart = Target::HttpChart {
+            repository: "https://h".into(),
+            chart: "c".into(),
+            version: Some("1.0.0".into()),
+        };
+        let image = Target::Image {
+            host: "h".into(),
+            path: "p".into(),
+            tag: None,
+            digest: Some(Digest::of(b"")),
+        };
+        let failures =
+            require_pinned(&[need("h/p@sha256:…", true, image), need("c", false, chart)]);
+        assert_eq!(failures.len(), 1);
+        assert!(failures[0].reason.contains("chartRef") && failures[0].certain);
+    }
 }

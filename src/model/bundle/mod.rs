@@ -5,16 +5,29 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
-pub mod blob;
+pub mod chart_index;
+mod charts;
 pub mod check;
+pub mod constraint;
+pub mod diff;
 mod glob;
+mod helm_release;
 pub mod ignore;
+mod image;
+mod kustomization;
 pub mod lock;
+pub mod mirror;
 pub mod names;
 pub mod need;
 pub mod object;
 pub mod pack;
 pub mod path;
 pub mod problem;
+mod roots;
+mod scope;
+mod secret;
 pub mod select;
+mod source_object;
 pub mod unpack;
+mod workload;
+pub mod yaml;

@@ -68,10 +68,6 @@ impl RelPath {
     /// Resolves `target`, written relative to the directory `dir` (`None` is
     /// the root), the way kustomize resolves a local resource. `None` when it
     /// leaves the bundle; `Some(None)` when it names the root itself.
-    #[expect(
-        clippy::option_option,
-        reason = "outside, the root and a path below it are three answers"
-    )]
     pub fn resolve(dir: Option<&RelPath>, target: &str) -> Option<Option<RelPath>> {
         let mut parts: Vec<&str> = dir.map(|d| d.components().collect()).unwrap_or_default();
         if target.starts_with('/') {

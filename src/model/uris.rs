@@ -12,7 +12,8 @@ pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 /// How `publish` builds an artifact from a directory.
 pub const BUILD_TYPE: &str = "https://sluicegate.dev/buildtypes/config-bundle/v1";
-/// The builder ids; see [`crate::model::source`] for how a system is recognised.
+/// The builder ids; see [`crate::model::source::ci`] for how a system is
+/// recognised.
 pub const BUILDER_GITHUB: &str = "https://sluicegate.dev/builders/github-actions/v1";
 /// GitLab CI.
 pub const BUILDER_GITLAB: &str = "https://sluicegate.dev/builders/gitlab-ci/v1";

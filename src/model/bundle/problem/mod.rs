@@ -4,6 +4,8 @@
 //! as text, SARIF or GitHub annotations by the command line. A problem never
 //! contains the value of a Secret.
 
+pub mod code;
+
 use super::{object::ObjectId, path::RelPath};
 
 /// One finding about the input.
@@ -65,6 +67,12 @@ pub struct Position {
 /// The name of a rule, such as `helmrelease-chart`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
 
 impl Problem {
     /// An error of the bundle as a whole.

@@ -1,0 +1,462 @@
+//! What can be typed. Turning it into requests is each verb's own business.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::reference::{Reference, Tag};
+
+/// Makes an OCI registry a source of truth a cluster can trust.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sluicegate",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_long_help = AFTER
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Settings of every verb.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const AFTER: &str = "\
+A reference is `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or `oci-layout:DIR[:TAG][@DIGEST]`, the OCI
+image layout on disk. Without tag and digest, `latest` is read.
+
+Exit codes: 0 done; 1 rejected; 2 wrong usage or bad input; 3 unknown (not found, no access, no
+answer); 4 timed out.
+
+Examples:
+  sluicegate keygen
+  sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --key cosign.key
+  sluicegate verify oci://registry.example/shop/config:1.4.0 --key cosign.pub";
+
+/// Settings of every verb.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// How results are printed
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+    /// Print nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Tell more; twice for every request
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// JSON, described by `schemas/`.
+    Json,
+    /// The same as YAML.
+    Yaml,
+    /// SARIF 2.1.0 (`check` and `publish`).
+    Sarif,
+    /// GitHub workflow annotations (`check` and `publish`).
+    Github,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Make a key pair that cosign reads
+    #[command(after_long_help = "Examples:
+  sluicegate keygen
+  COSIGN_PASSWORD=… sluicegate keygen --output-key-prefix ci/release")]
+    Keygen(Keygen),
+    /// Validate a directory as `publish` would; writes nothing, needs no key
+    #[command(after_long_help = "Examples:
+  sluicegate check ./config
+  sluicegate check ./config -o github --strict
+  helm template … | sluicegate check - --name rendered.yaml")]
+    Check(Check),
+    /// Publish a directory as one signed, attested, reproducible artifact
+    #[command(after_long_help = "Examples:
+  sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --key cosign.key
+  sluicegate publish ./config oci-layout:./out:1.4.0 --key cosign.key --lock off
+  sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --tag latest \\
+      --key env://SIGNING_KEY -o json")]
+    Publish(Box<Publish>),
+    /// Decide whether an artifact is signed by a key
+    #[command(after_long_help = "Examples:
+  sluicegate verify oci://registry.example/shop/config:1.4.0 --key cosign.pub
+  sluicegate verify oci-layout:./out:1.4.0 --key cosign.pub --require-provenance -o json")]
+    Verify(Verify),
+    /// Show an artifact and everything attached to it as a tree
+    #[command(after_long_help = "Examples:
+  sluicegate inspect oci://registry.example/shop/config:1.4.0
+  sluicegate inspect oci-layout:./out:1.4.0 --key cosign.pub")]
+    Inspect(Inspect),
+    /// Verify an artifact, then extract it
+    #[command(after_long_help = "Examples:
+  sluicegate pull oci://registry.example/shop/config:1.4.0 ./out --key cosign.pub")]
+    Pull(Pull),
+    /// Show what would change in the cluster between two artifacts or directories
+    #[command(after_long_help = "Examples:
+  sluicegate diff oci://registry.example/shop/config:1.3.0 oci://registry.example/shop/config:1.4.0
+  sluicegate diff oci://registry.example/shop/config:production ./config --exit-code")]
+    Diff(Diff),
+    /// Sign an artifact that another tool pushed
+    #[command(after_long_help = "Examples:
+  sluicegate sign oci://registry.example/shop/config@sha256:… --key cosign.key")]
+    Sign(Sign),
+    /// Attach a statement to an artifact
+    #[command(after_long_help = "Examples:
+  sluicegate attest oci://registry.example/shop/config:1.4.0 \\
+      --type https://in-toto.io/attestation/test-result/v0.1 --predicate result.json --key test.key")]
+    Attest(Attest),
+    /// Print a completion script
+    #[command(after_long_help = "Examples:
+  sluicegate completions bash > /etc/bash_completion.d/sluicegate")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    #[command(after_long_help = "Examples:
+  sluicegate man /usr/local/share/man/man1")]
+    Man {
+        /// The directory; it must exist
+        dir: PathBuf,
+    },
+}
+
+/// `keygen`.
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// Write `PREFIX.key` and `PREFIX.pub`; neither may exist
+    #[arg(long, value_name = "PREFIX", default_value = "cosign")]
+    pub output_key_prefix: PathBuf,
+    /// Where the password comes from.
+    #[command(flatten)]
+    pub password: Password,
+}
+
+/// Where the password of a key comes from.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Password {
+    /// Read the password of the key from standard input; else `COSIGN_PASSWORD`, else a prompt
+    #[arg(long)]
+    pub key_password_stdin: bool,
+}
+
+/// The input of `check` and `publish`.
+#[derive(Debug, Args)]
+pub struct Input {
+    /// A directory, one file, or `-` for standard input with `--name`
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// The file name that standard input gets
+    #[arg(long, value_name = "FILE")]
+    pub name: Option<String>,
+    /// Leave out what matches, in the syntax of `.sourceignore`; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    pub ignore: Vec<String>,
+    /// Follow symbolic links that stay inside the directory
+    #[arg(long)]
+    pub resolve_symlinks: bool,
+    /// The largest manifest that is parsed, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024)]
+    pub max_file: u64,
+    /// Let Secrets with data in clear through; a push cannot be undone
+    #[arg(long)]
+    pub allow_secrets: bool,
+    /// Treat warnings as errors
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What to check.
+    #[command(flatten)]
+    pub input: Input,
+}
+
+/// The signing keys.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// Sign with this private key: a path or `env://VARIABLE`; repeatable, every key signs
+    #[arg(long, value_name = "KEY", required = true)]
+    pub key: Vec<String>,
+    /// Where the password comes from.
+    #[command(flatten)]
+    pub password: Password,
+}
+
+/// `publish`.
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// What to publish.
+    #[command(flatten)]
+    pub input: Input,
+    /// Where to, with the first tag
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+    /// Another tag to move; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<Tag>,
+    /// The keys.
+    #[command(flatten)]
+    pub keys: Keys,
+    /// Another annotation of the manifest; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub annotation: Vec<String>,
+    /// The source URL when there is no git work tree
+    #[arg(long, value_name = "URL", requires = "revision")]
+    pub source: Option<String>,
+    /// The revision when there is no git work tree, such as `main@sha1:…`
+    #[arg(long, value_name = "REVISION", requires = "source")]
+    pub revision: Option<String>,
+    /// Publish files that differ from the commit, and say so in the revision
+    #[arg(long)]
+    pub allow_dirty: bool,
+    /// Resolve charts and images: what can be, everything, or nothing
+    #[arg(long, value_enum, default_value_t = LockArg::Resolve, value_name = "MODE")]
+    pub lock: LockArg,
+    /// Refuse charts and images that the manifests do not name by digest
+    #[arg(long)]
+    pub require_pinned: bool,
+    /// Read from a mirror while resolving; repeatable
+    #[arg(long, value_name = "HOST=HOST[/PREFIX]")]
+    pub mirror: Vec<String>,
+    /// Leave out the signature that cosign 2 and Flux before 2.8 read
+    #[arg(long)]
+    pub no_legacy_signature: bool,
+    /// Also write `git-COMMIT-DIGEST`, so that retention rules keep the artifact
+    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub keep_tag: bool,
+    /// Move a release tag (a semantic version) that points at something else
+    #[arg(long)]
+    pub force_tag: bool,
+    /// Do everything but write; print the digest
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The registry.
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// The values of `--lock`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LockArg {
+    /// Resolve what can be resolved; warn about the rest.
+    Resolve,
+    /// Fail on anything that does not resolve.
+    Require,
+    /// Resolve nothing.
+    Off,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// What to verify
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+    /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
+    #[arg(long, value_name = "KEY", required = true)]
+    pub key: Vec<String>,
+    /// Demand provenance by a given key that agrees with the manifest
+    #[arg(long)]
+    pub require_provenance: bool,
+    /// Read the layers as well and check their bytes (always done on a layout)
+    #[arg(long)]
+    pub deep: bool,
+    /// The registry.
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// What to show
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+    /// Tell which statements these public keys made; repeatable
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<String>,
+    /// The registry.
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// `pull`.
+#[derive(Debug, Args)]
+pub struct Pull {
+    /// What to pull
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+    /// Where to: a directory that does not exist yet, or is empty
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
+    #[arg(long, value_name = "KEY", required_unless_present = "unsafe_skip_verification")]
+    pub key: Vec<String>,
+    /// Demand provenance by a given key that agrees with the manifest
+    #[arg(long)]
+    pub require_provenance: bool,
+    /// Extract without verifying anything
+    #[arg(long, conflicts_with_all = ["key", "require_provenance"])]
+    pub unsafe_skip_verification: bool,
+    /// The most bytes that are extracted
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024)]
+    pub max_size: u64,
+    /// The registry.
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// What is there: a reference or a directory
+    #[arg(value_name = "FROM")]
+    pub from: String,
+    /// What would be there: a reference or a directory
+    #[arg(value_name = "TO")]
+    pub to: String,
+    /// Exit 1 when there is a difference
+    #[arg(long)]
+    pub exit_code: bool,
+    /// The registry.
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// `sign`.
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// What to sign
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+    /// The keys.
+    #[command(flatten)]
+    pub keys: Keys,
+    /// Leave out the signature that cosign 2 and Flux before 2.8 read
+    #[arg(long)]
+    pub no_legacy_signature: bool,
+    /// The registry.
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// `attest`.
+#[derive(Debug, Args)]
+pub struct Attest {
+    /// What the statement is about
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+    /// The predicate type, a URI
+    #[arg(long = "type", value_name = "URI")]
+    pub predicate_type: String,
+    /// The predicate: a JSON file, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub predicate: PathBuf,
+    /// The private key: a path or `env://VARIABLE`
+    #[arg(long, value_name = "KEY")]
+    pub key: String,
+    /// Where the password comes from.
+    #[command(flatten)]
+    pub password: Password,
+    /// Use the key that made the artifact's signature all the same
+    #[arg(long)]
+    pub same_key: bool,
+    /// The registry.
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// How registries are reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct Registry {
+    /// Log in as this user at the reference's host
+    #[arg(long, value_name = "USER", requires = "registry_password_stdin")]
+    pub registry_username: Option<String>,
+    /// Read the password of `--registry-username` from standard input
+    #[arg(long, requires = "registry_username")]
+    pub registry_password_stdin: bool,
+    /// Trust these certificate authorities (PEM) as well
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Present this certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// The key of `--client-cert` (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+    /// Speak HTTP; implied for loopback hosts unless a TLS flag is given
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub plain_http: Option<bool>,
+    /// Send credentials to a token server on this other host; repeatable
+    #[arg(long, value_name = "HOST")]
+    pub token_realm: Vec<String>,
+    /// How long one operation may take, with its retries
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    /// The largest manifest that is read, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024)]
+    pub max_manifest: u64,
+    /// The largest statement that is read, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024)]
+    pub max_statement: u64,
+    /// The most bytes of statements that are held at a time
+    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
+    pub max_in_flight: u64,
+    /// The most statements of one artifact that are read
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub max_statements: usize,
+}
+
+/// `90`, `90s`, `2m`, `1h`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let count: u64 =
+        digits.parse().map_err(|_| "expected a number and a unit, such as `30s`".to_owned())?;
+    let millis: u64 = match text.get(digits.len()..) {
+        Some("ms") => 1,
+        Some("" | "s") => 1000,
+        Some("m") => 60_000,
+        Some("h") => 3_600_000,
+        _ => return Err("expected a unit among `ms`, `s`, `m` and `h`".into()),
+    };
+    match count.checked_mul(millis) {
+        Some(total) if total > 0 && total <= 24 * 3_600_000 => Ok(Duration::from_millis(total)),
+        _ => Err("expected more than zero and at most 24h".into()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "s", "1d", "-1s", "0", "99999999999999999999h", "25h", "1.5s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

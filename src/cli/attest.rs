@@ -1,0 +1,72 @@
+//! `sluicegate attest`.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    process::ExitCode,
+};
+
+use bytes::Bytes;
+
+use crate::flow::{
+    error::{Error, Result},
+    sign,
+};
+
+use super::{args::Attest, context, keys, output::Printer, sign::View};
+
+/// The largest predicate that is read, in bytes: it must fit into a statement
+/// that every reader reads.
+const MAX_PREDICATE: u64 = 2 * 1024 * 1024;
+
+pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
+    let uri = url::Url::parse(&args.predicate_type).map_err(|error| {
+        Error::usage(
+            format!("the predicate type `{}` is not a URI: {error}", args.predicate_type),
+            "give a URI such as `https://in-toto.io/attestation/test-result/v0.1`",
+        )
+    })?;
+    if uri.as_str() == crate::model::uris::SIGNATURE {
+        return Err(Error::usage("a signature is not attested", "use `sluicegate sign`"));
+    }
+    let name = args.predicate.display().to_string();
+    let predicate = sign::predicate(&name, &read(&args.predicate)?)?;
+    let keys = keys::signing(std::slice::from_ref(&args.key), args.password, printer)?;
+    let [key] = keys.as_slice() else {
+        return Err(Error::Internal("one key was asked for".into()));
+    };
+    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let outcome = sign::attest(
+        &registries,
+        &args.reference,
+        key,
+        &args.predicate_type,
+        &predicate,
+        args.same_key,
+    )
+    .await?;
+    let view = View::new("sluicegate.dev/attest/v1", &args.reference, &outcome);
+    printer.result(&view, || view.text()).map_err(super::stdout)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> Result<Bytes> {
+    let failed = |error: io::Error| {
+        Error::usage(
+            format!("cannot read the predicate `{}`: {error}", path.display()),
+            "give a JSON file, or `-` for standard input",
+        )
+    };
+    let mut bytes = Vec::new();
+    let limit = MAX_PREDICATE + 1;
+    match path.as_os_str() == "-" {
+        true => io::stdin().lock().take(limit).read_to_end(&mut bytes),
+        false => File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+    }
+    .map_err(failed)?;
+    if bytes.len() as u64 > MAX_PREDICATE {
+        return Err(failed(io::Error::other(format!("it is larger than {MAX_PREDICATE} bytes"))));
+    }
+    Ok(bytes.into())
+}

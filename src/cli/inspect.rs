@@ -1,0 +1,238 @@
+//! `sluicegate inspect`.
+
+use std::process::ExitCode;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    flow::{
+        error::Result,
+        inspect::{self, Inspection},
+    },
+    model::{
+        artifact::manifest::{Annotations, Descriptor},
+        bundle::object::Object,
+        digest::Digest,
+        reference::Reference,
+    },
+};
+
+use super::{args::Inspect, context, keys, output::Printer, verify::EvidenceView, view};
+
+/// The JSON of `inspect`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// Always `sluicegate.dev/inspect/v1`.
+    schema: &'static str,
+    /// The reference as given.
+    reference: String,
+    /// The artifact.
+    digest: Digest,
+    /// The media type of its manifest.
+    media_type: String,
+    /// The size of its manifest and layers in bytes.
+    size: u64,
+    /// The manifest's annotations.
+    annotations: Annotations,
+    /// The layers.
+    layers: Vec<LayerView>,
+    /// The Kubernetes objects inside; `null` when they could not be read.
+    objects: Option<Vec<ObjectView>>,
+    /// Why the objects could not be read.
+    objects_error: Option<String>,
+    /// Every statement; verified only against the keys that were given.
+    statements: Vec<EvidenceView>,
+    /// Referrers that hold no statement.
+    attachments: Vec<AttachmentView>,
+    /// What could not be read.
+    gaps: Vec<String>,
+}
+
+/// One layer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LayerView {
+    /// Its media type.
+    media_type: String,
+    /// Its digest.
+    digest: Digest,
+    /// Its size in bytes.
+    size: u64,
+}
+
+/// One Kubernetes object.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ObjectView {
+    /// Its `apiVersion`.
+    api_version: String,
+    /// Its kind.
+    kind: String,
+    /// Its namespace; empty when none is written.
+    namespace: String,
+    /// Its name.
+    name: String,
+    /// The file it is in.
+    file: String,
+    /// The chart that a HelmRelease installs.
+    chart: Option<ChartView>,
+    /// The images that it names.
+    images: Vec<String>,
+}
+
+/// The chart that a HelmRelease installs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChartView {
+    /// Its name, or the object that `chartRef` names.
+    name: String,
+    /// The version or range as written.
+    version: Option<String>,
+}
+
+/// A referrer that holds no statement.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct AttachmentView {
+    /// What the listing says it is; nothing authenticates it.
+    artifact_type: Option<String>,
+    /// Its manifest.
+    digest: Digest,
+}
+
+pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
+    let keys = keys::public(&args.key)?;
+    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let found = inspect::inspect(&registries, &args.reference, &keys).await?;
+    let view = view(&args.reference, &found);
+    printer.result(&view, || text(&view)).map_err(super::stdout)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn view(reference: &Reference, found: &Inspection) -> View {
+    let content = &found.artifact.content;
+    let annotations = content.annotations();
+    let manifest = &found.artifact.manifest.descriptor;
+    let objects = found.objects.as_ref().ok().map(|all| all.iter().map(object).collect());
+    View {
+        schema: "sluicegate.dev/inspect/v1",
+        reference: reference.to_string(),
+        digest: manifest.digest,
+        media_type: manifest.media_type.clone(),
+        size: manifest.size + content.layers.iter().map(|layer| layer.size).sum::<u64>(),
+        layers: content.layers.iter().map(layer).collect(),
+        objects,
+        objects_error: found.objects.as_ref().err().cloned(),
+        statements: found
+            .gathered
+            .findings
+            .iter()
+            .map(|finding| EvidenceView::new(finding, &annotations))
+            .collect(),
+        attachments: found.gathered.attachments.iter().map(attachment).collect(),
+        gaps: found.gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
+        annotations,
+    }
+}
+
+fn layer(layer: &Descriptor) -> LayerView {
+    LayerView {
+        media_type: layer.media_type.clone(),
+        digest: layer.digest,
+        size: layer.size,
+    }
+}
+
+fn object(object: &Object) -> ObjectView {
+    ObjectView {
+        api_version: object.api_version().to_owned(),
+        kind: object.kind().to_owned(),
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+        file: object.file().to_string(),
+        chart: object.chart().map(|chart| ChartView { name: chart.name, version: chart.version }),
+        images: object.images().iter().map(|image| image.reference.to_string()).collect(),
+    }
+}
+
+fn attachment(descriptor: &Descriptor) -> AttachmentView {
+    AttachmentView {
+        artifact_type: descriptor.artifact_type.clone(),
+        digest: descriptor.digest,
+    }
+}
+
+/// A branch of the tree that is drawn.
+struct Branch {
+    title: String,
+    leaves: Vec<String>,
+}
+
+fn text(view: &View) -> String {
+    let mut branches = vec![Branch {
+        title: format!("manifest  {}", view.media_type),
+        leaves: view.annotations.iter().map(|(key, value)| format!("{key}: {value}")).collect(),
+    }];
+    branches.extend(view.layers.iter().map(|layer| Branch {
+        title: format!("layer  {}  {}  {}", layer.media_type, layer.digest, view::size(layer.size)),
+        leaves: Vec::new(),
+    }));
+    branches.push(objects(view));
+    branches.push(Branch {
+        title: format!("statements  {}", view.statements.len()),
+        leaves: view.statements.iter().map(EvidenceView::line).collect(),
+    });
+    if !view.attachments.is_empty() {
+        let line = |attachment: &AttachmentView| {
+            let kind = attachment.artifact_type.as_deref().unwrap_or("(no type)");
+            format!("{kind}  {}", attachment.digest)
+        };
+        branches.push(Branch {
+            title: format!("attachments  {}", view.attachments.len()),
+            leaves: view.attachments.iter().map(line).collect(),
+        });
+    }
+    if !view.gaps.is_empty() {
+        branches.push(Branch { title: "unread".into(), leaves: view.gaps.clone() });
+    }
+    draw(&format!("{}\n{}", view.reference, view.digest), &branches)
+}
+
+fn objects(view: &View) -> Branch {
+    match &view.objects {
+        None => Branch {
+            title: "objects  unknown".into(),
+            leaves: view.objects_error.iter().cloned().collect(),
+        },
+        Some(objects) => Branch {
+            title: format!("objects  {}", objects.len()),
+            leaves: objects.iter().map(object_line).collect(),
+        },
+    }
+}
+
+fn object_line(object: &ObjectView) -> String {
+    let name = match object.namespace.is_empty() {
+        true => object.name.clone(),
+        false => format!("{}/{}", object.namespace, object.name),
+    };
+    let chart = object.chart.as_ref().map_or_else(String::new, |chart| {
+        format!("  chart {} {}", chart.name, chart.version.as_deref().unwrap_or("(any version)"))
+    });
+    format!("{}  {name}{chart}  ({})", object.kind, object.file)
+}
+
+fn draw(root: &str, branches: &[Branch]) -> String {
+    let mut text = format!("{root}\n");
+    for (i, branch) in branches.iter().enumerate() {
+        let last = i + 1 == branches.len();
+        let (tee, bar) = if last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        text.push_str(&format!("{tee}{}\n", branch.title));
+        for (j, leaf) in branch.leaves.iter().enumerate() {
+            let tee = if j + 1 == branch.leaves.len() { "└── " } else { "├── " };
+            text.push_str(&format!("{bar}{tee}{leaf}\n"));
+        }
+    }
+    text
+}

@@ -1,0 +1,303 @@
+//! `sluicegate publish`.
+
+use std::process::ExitCode;
+
+use comfy_table::{Table, presets};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    edge::ci,
+    flow::{
+        error::{Error, Result},
+        lock::LockOptions,
+        publish::{self, LockMode, LockRequest, Outcome, Request, StatementLine},
+    },
+    model::{
+        artifact::{config, manifest::Annotations, media},
+        bundle::{lock::Lock, mirror::Mirror},
+        digest::Digest,
+        reference::Tag,
+    },
+};
+
+use super::{
+    args::{LockArg, Publish},
+    check, context, keys,
+    output::Printer,
+    view::{self, LockedView, ProblemView, UnresolvedView},
+};
+
+/// The JSON of `publish`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// Always `sluicegate.dev/publish/v1`.
+    schema: &'static str,
+    /// The reference as given.
+    reference: String,
+    /// `oci://repository@digest`, as Flux prints it.
+    url: String,
+    /// The repository, `host/path`, or the layout's directory.
+    repository: String,
+    /// The tags that point at the digest now.
+    tags: Vec<String>,
+    /// The artifact.
+    digest: Digest,
+    /// The source annotation.
+    source: String,
+    /// The revision annotation.
+    revision: String,
+    /// The statements that stand for it.
+    statements: Vec<StatementView>,
+    /// The charts and images that were resolved.
+    locked: Vec<LockedView>,
+    /// The charts and images that were not.
+    unresolved: Vec<UnresolvedView>,
+    /// Warnings about the input.
+    warnings: Vec<ProblemView>,
+    /// What was uploaded.
+    uploaded: UploadedView,
+    /// Whether everything was there before.
+    unchanged: bool,
+    /// Whether nothing was written because of `--dry-run`.
+    dry_run: bool,
+}
+
+/// One statement.
+#[derive(Debug, Serialize, JsonSchema)]
+struct StatementView {
+    /// The predicate type.
+    #[serde(rename = "type")]
+    predicate_type: String,
+    /// The manifest that holds it.
+    digest: Digest,
+    /// Who signed it.
+    signer: String,
+    /// `bundle` or `legacy-sig`.
+    format: &'static str,
+    /// Whether this run made it.
+    made: bool,
+}
+
+/// What was uploaded.
+#[derive(Debug, Serialize, JsonSchema)]
+struct UploadedView {
+    /// Blobs.
+    blobs: u64,
+    /// Manifests, tags included.
+    manifests: u64,
+    /// Bytes of blobs.
+    bytes: u64,
+}
+
+pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
+    args.reference.require_tag()?;
+    if args.reference.digest.is_some() {
+        return Err(Error::usage(
+            format!("`{}` names a digest, which publishing computes", args.reference),
+            "give a tag only",
+        ));
+    }
+    let directory = args.input.path.clone();
+    let reference = args.reference.to_string();
+    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let request = request(args, printer)?;
+    let watch = context::watch(printer);
+    let outcome = match publish::publish(&registries, request, &watch).await {
+        Err(Error::Problems(problems)) => return check::refused("publish", &problems, &directory, printer),
+        other => other?,
+    };
+    check::warnings(&outcome.warnings, &directory, printer)?;
+    let view = view(reference, &outcome);
+    printer.result(&view, || text(&view, &outcome)).map_err(super::stdout)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was typed, as a request. Keys are loaded last: a wrong flag should not
+/// cost a password.
+fn request(args: Publish, printer: &Printer) -> Result<Request> {
+    let mut tags: Vec<Tag> = Vec::new();
+    for tag in args.reference.tag.iter().chain(&args.tag) {
+        if tag.is_reserved() {
+            return Err(Error::usage(
+                format!("the tag `{tag}` is reserved for statements about a digest"),
+                "choose another name",
+            ));
+        }
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
+        }
+    }
+    let annotations = annotations(&args.annotation)?;
+    let lock = LockRequest {
+        mode: match args.lock {
+            LockArg::Resolve => LockMode::Resolve,
+            LockArg::Require => LockMode::Require,
+            LockArg::Off => LockMode::Off,
+        },
+        require_pinned: args.require_pinned,
+        options: LockOptions {
+            mirrors: args
+                .mirror
+                .iter()
+                .map(|text| text.parse::<Mirror>())
+                .collect::<Result<_, _>>()
+                .map_err(|error| Error::usage(error.to_string(), "write `HOST=HOST[/PREFIX]`"))?,
+            ..LockOptions::default()
+        },
+    };
+    let (input, mut pack) = check::input(&args.input)?;
+    pack.check.needs = lock.require_pinned || lock.mode != LockMode::Off;
+    let keys = keys::signing(&args.keys.key, args.keys.password, printer)?;
+    Ok(Request {
+        input,
+        pack,
+        place: args.reference.place,
+        tags,
+        keys,
+        annotations,
+        asserted: args.source.zip(args.revision),
+        allow_dirty: args.allow_dirty,
+        epoch: std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty()),
+        environment: ci::read(),
+        strict: args.input.strict,
+        lock,
+        legacy: !args.no_legacy_signature,
+        keep_tag: args.keep_tag,
+        force_tag: args.force_tag,
+        dry_run: args.dry_run,
+    })
+}
+
+/// `key=value`, where the value may contain `=`.
+fn annotations(texts: &[String]) -> Result<Annotations> {
+    let mut annotations = Annotations::new();
+    for text in texts {
+        let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            return Err(Error::usage(
+                format!("the annotation `{text}` has no key or no `=`"),
+                "write `--annotation key=value`",
+            ));
+        };
+        if config::DERIVED.contains(&key) {
+            return Err(Error::usage(
+                format!("the annotation `{key}` is derived from the source"),
+                "leave it out; outside git, give `--source` and `--revision`",
+            ));
+        }
+        if annotations.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(Error::usage(
+                format!("the annotation `{key}` is given twice"),
+                "give each key once",
+            ));
+        }
+    }
+    Ok(annotations)
+}
+
+fn view(reference: String, outcome: &Outcome) -> View {
+    let annotation = |key: &str| outcome.annotations.get(key).cloned().unwrap_or_default();
+    let place = outcome.place.to_string();
+    let repository = place.split_once("://").or(place.split_once(':')).map_or("", |(_, rest)| rest);
+    let empty = Lock::default();
+    let lock = outcome.lock.as_ref().unwrap_or(&empty);
+    View {
+        schema: "sluicegate.dev/publish/v1",
+        reference,
+        url: format!("{}@{}", outcome.place, outcome.digest),
+        repository: repository.to_owned(),
+        tags: outcome.tags.iter().map(Tag::to_string).collect(),
+        digest: outcome.digest,
+        source: annotation(media::SOURCE),
+        revision: annotation(media::REVISION),
+        statements: outcome.statements.iter().map(statement).collect(),
+        locked: lock.locked.iter().map(LockedView::new).collect(),
+        unresolved: lock.unresolved.iter().map(UnresolvedView::new).collect(),
+        warnings: outcome.warnings.iter().map(ProblemView::new).collect(),
+        uploaded: UploadedView {
+            blobs: outcome.uploaded.blobs,
+            manifests: outcome.uploaded.manifests,
+            bytes: outcome.uploaded.bytes,
+        },
+        unchanged: outcome.unchanged,
+        dry_run: outcome.dry_run,
+    }
+}
+
+fn statement(line: &StatementLine) -> StatementView {
+    StatementView {
+        predicate_type: line.predicate_type.clone(),
+        digest: line.manifest,
+        signer: line.signer.to_string(),
+        format: view::format(line.format),
+        made: line.made,
+    }
+}
+
+fn text(view: &View, outcome: &Outcome) -> String {
+    let head = match (outcome.dry_run, outcome.unchanged) {
+        (true, _) => "would publish",
+        (false, true) => "unchanged",
+        (false, false) => "published",
+    };
+    let mut text = format!("{head}  {}\n", view.url);
+    let mut field = |name: &str, value: &str| text.push_str(&format!("  {name:<10} {value}\n"));
+    field("tags", &view.tags.join(", "));
+    field("source", &view.source);
+    field("revision", &view.revision);
+    field("files", &format!("{} in a layer of {}", outcome.files, view::size(outcome.layer)));
+    for statement in &view.statements {
+        let state = if statement.made { "" } else { "  (was there)" };
+        field(
+            "statement",
+            &format!(
+                "{}  {}  {}{state}",
+                statement.predicate_type, statement.format, statement.signer
+            ),
+        );
+    }
+    if !outcome.unchanged && !outcome.dry_run {
+        field(
+            "uploaded",
+            &format!(
+                "{} blobs, {} manifests, {}",
+                view.uploaded.blobs,
+                view.uploaded.manifests,
+                view::size(view.uploaded.bytes)
+            ),
+        );
+    }
+    if let Some(lock) = &outcome.lock {
+        text.push_str(&lock_table(lock));
+    }
+    text
+}
+
+/// The lock as a table, what is missing last.
+fn lock_table(lock: &Lock) -> String {
+    if lock.locked.is_empty() && lock.unresolved.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["LOCKED", "DIGEST", "PINNED", "WHERE"]);
+    for locked in &lock.locked {
+        let version = locked.version.as_ref().map(|v| format!(" → {v}")).unwrap_or_default();
+        table.add_row([
+            format!("{}{version}", locked.need.reference),
+            format!("sha256:{}…", locked.digest.short(12)),
+            if locked.need.pinned { "yes" } else { "no" }.to_owned(),
+            format!("{} {}", locked.need.object, locked.need.path),
+        ]);
+    }
+    for unresolved in &lock.unresolved {
+        table.add_row([
+            unresolved.need.reference.clone(),
+            "unresolved".to_owned(),
+            "no".to_owned(),
+            format!("{}: {}", unresolved.need.object, unresolved.reason),
+        ]);
+    }
+    format!("\n{table}\n")
+}

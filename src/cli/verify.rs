@@ -1,0 +1,244 @@
+//! `sluicegate verify`.
+
+use std::process::ExitCode;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    edge::registry::Fault,
+    flow::{
+        error::{Error, Result},
+        verify::{self, Judged},
+    },
+    model::{
+        artifact::{manifest::Annotations, media},
+        digest::Digest,
+        evidence::{Claim, Finding},
+        policy::{self, Demands, Kind, Reason, Standing},
+        reference::Reference,
+    },
+};
+
+use super::{args::Verify, context, keys, output::Printer, view};
+
+/// The JSON of `verify`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct View {
+    /// Always `sluicegate.dev/verify/v1`.
+    schema: &'static str,
+    /// The reference as given.
+    reference: String,
+    /// What it resolved to; `null` when it could not be resolved.
+    digest: Option<Digest>,
+    /// `accepted`, `rejected` or `unknown`.
+    verdict: &'static str,
+    /// Why it was not accepted.
+    reasons: Vec<ReasonView>,
+    /// Every statement that was found.
+    evidence: Vec<EvidenceView>,
+    /// What could not be read.
+    gaps: Vec<String>,
+    /// The manifest's source annotation.
+    source: Option<String>,
+    /// The manifest's revision annotation.
+    revision: Option<String>,
+    /// The commit that a verified provenance names.
+    commit: Option<String>,
+}
+
+/// One reason.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReasonView {
+    /// A stable name.
+    code: String,
+    /// The obligation of a policy, when one was judged.
+    obligation: Option<String>,
+    /// What was found.
+    found: String,
+    /// What was wanted.
+    wanted: String,
+    /// What to do.
+    hint: String,
+}
+
+/// One statement.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct EvidenceView {
+    /// The predicate type.
+    #[serde(rename = "type")]
+    predicate_type: Option<String>,
+    /// `bundle`, `legacy-sig` or `legacy-att`.
+    format: &'static str,
+    /// The manifest that holds it.
+    digest: Digest,
+    /// Who signed it, when verified.
+    signer: Option<String>,
+    /// `verified`, `mismatch`, `untrusted`, `invalid` or `unread`.
+    result: &'static str,
+    /// Why, when it is not verified.
+    reason: Option<String>,
+    /// The name in a legacy payload, which nobody checks.
+    #[serde(rename = "dockerReference", skip_serializing_if = "Option::is_none")]
+    docker_reference: Option<String>,
+}
+
+impl EvidenceView {
+    /// The view of a finding about an artifact with these annotations.
+    pub fn new(finding: &Finding, annotations: &Annotations) -> Self {
+        let (standing, reason) = policy::standing(finding, annotations);
+        Self {
+            predicate_type: finding.predicate_type.clone(),
+            format: view::format(finding.format),
+            digest: finding.manifest,
+            signer: finding.evidence().map(|evidence| evidence.signer().to_string()),
+            result: match standing {
+                Standing::Verified => "verified",
+                Standing::Mismatch => "mismatch",
+                Standing::Untrusted => "untrusted",
+                Standing::Invalid => "invalid",
+                Standing::Unread => "unread",
+            },
+            reason,
+            docker_reference: finding.docker_reference.clone(),
+        }
+    }
+
+    /// One line for a tree or a table.
+    pub fn line(&self) -> String {
+        let kind = self.predicate_type.as_deref().unwrap_or("(unreadable)");
+        let signer = self.signer.as_deref().unwrap_or("-");
+        let why = self.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("{:<9} {kind}  {}  {}  {signer}{why}", self.result, self.format, self.digest)
+    }
+}
+
+pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
+    let keys = keys::public(&args.key)?;
+    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let demands = Demands { provenance: args.require_provenance };
+    let judged = verify::verify(&registries, &args.reference, &keys, demands, args.deep).await;
+    let view = match &judged {
+        Ok(judged) => judged_view(&args.reference, judged),
+        Err(error) => unresolved_view(&args.reference, error),
+    };
+    if let Err(error) = &judged {
+        printer.error(error, error.hint().as_deref());
+    }
+    printer
+        .result(&view, || if judged.is_ok() { text(&view) } else { String::new() })
+        .map_err(super::stdout)?;
+    Ok(ExitCode::from(match view.verdict {
+        "accepted" => 0,
+        "rejected" => 1,
+        _ => 3,
+    }))
+}
+
+fn judged_view(reference: &Reference, judged: &Judged) -> View {
+    let annotations =
+        judged.artifact.as_ref().map(|a| a.content.annotations()).unwrap_or_default();
+    let findings = &judged.gathered.findings;
+    View {
+        schema: "sluicegate.dev/verify/v1",
+        reference: reference.to_string(),
+        digest: Some(*judged.verdict.subject()),
+        verdict: match judged.verdict.kind() {
+            Kind::Accepted => "accepted",
+            Kind::Rejected(_) => "rejected",
+            Kind::Unknown(_) => "unknown",
+        },
+        reasons: judged.verdict.reasons().iter().map(reason_view).collect(),
+        evidence: findings.iter().map(|f| EvidenceView::new(f, &annotations)).collect(),
+        gaps: judged.gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
+        source: annotations.get(media::SOURCE).cloned(),
+        revision: annotations.get(media::REVISION).cloned(),
+        commit: findings.iter().find_map(|finding| commit(finding, &annotations)),
+    }
+}
+
+/// The commit that a verified provenance names.
+fn commit(finding: &Finding, annotations: &Annotations) -> Option<String> {
+    let Claim::Provenance(provenance) = finding.evidence()?.claim() else { return None };
+    match policy::disagreement(provenance, annotations) {
+        None => provenance.commit().map(str::to_owned),
+        Some(_) => None,
+    }
+}
+
+fn reason_view(reason: &Reason) -> ReasonView {
+    ReasonView {
+        code: reason.code.into(),
+        obligation: None,
+        found: reason.found.clone(),
+        wanted: reason.wanted.clone(),
+        hint: reason.hint.clone(),
+    }
+}
+
+/// What could not be resolved is unknown.
+fn unresolved_view(reference: &Reference, error: &Error) -> View {
+    let code = match error {
+        Error::NotFound { .. } => "not-found",
+        Error::Registry(cause) => match cause.fault {
+            Fault::Unauthorized { .. } | Fault::Forbidden { .. } => "no-access",
+            Fault::TimedOut(_) => "timed-out",
+            _ => "unread",
+        },
+        _ => "unread",
+    };
+    let mut found = error.to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        found = format!("{found}: {source}");
+    }
+    View {
+        schema: "sluicegate.dev/verify/v1",
+        reference: reference.to_string(),
+        digest: reference.digest,
+        verdict: "unknown",
+        reasons: vec![ReasonView {
+            code: code.into(),
+            obligation: None,
+            found,
+            wanted: "the artifact's manifest".into(),
+            hint: error.hint().unwrap_or_default(),
+        }],
+        evidence: Vec::new(),
+        gaps: Vec::new(),
+        source: None,
+        revision: None,
+        commit: None,
+    }
+}
+
+fn text(view: &View) -> String {
+    let digest = view.digest.map(|digest| digest.to_string()).unwrap_or_default();
+    let mut text = format!("{}  {}\n  digest    {digest}\n", view.verdict, view.reference);
+    let mut field = |name: &str, value: &Option<String>| {
+        if let Some(value) = value {
+            text.push_str(&format!("  {name:<9} {value}\n"));
+        }
+    };
+    field("source", &view.source);
+    field("revision", &view.revision);
+    field("commit", &view.commit);
+    for reason in &view.reasons {
+        text.push_str(&format!(
+            "\n  {}\n    found   {}\n    wanted  {}\n    hint    {}\n",
+            reason.code, reason.found, reason.wanted, reason.hint
+        ));
+    }
+    if !view.evidence.is_empty() {
+        text.push_str("\nstatements\n");
+    }
+    for evidence in &view.evidence {
+        text.push_str(&format!("  {}\n", evidence.line()));
+        if let Some(name) = &evidence.docker_reference {
+            text.push_str(&format!("            signed as `{name}` (not checked)\n"));
+        }
+    }
+    for gap in &view.gaps {
+        text.push_str(&format!("  unread    {gap}\n"));
+    }
+    text
+}

@@ -1,0 +1,214 @@
+//! Shapes of JSON output that several verbs share, and the list of all of them.
+//!
+//! `schemas/` is generated from these types; a test keeps the two equal and
+//! validates real output against them.
+
+use std::error::Error as _;
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Serialize;
+
+use crate::{
+    flow::error::Error,
+    model::{
+        bundle::{
+            lock::{Locked, Unresolved},
+            need::Need,
+            problem::{Problem, Severity},
+        },
+        digest::Digest,
+        evidence::Format,
+    },
+};
+
+/// What is printed when a verb fails before it has a result.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// Always `sluicegate.dev/error/v1`.
+    schema: &'static str,
+    /// The verb.
+    verb: &'static str,
+    /// What failed.
+    error: String,
+    /// Why, outermost first.
+    causes: Vec<String>,
+    /// What to do next.
+    hint: Option<String>,
+    /// The problems of the input, when those are the error.
+    problems: Vec<ProblemView>,
+    /// The exit code.
+    exit_code: u8,
+}
+
+impl Failure {
+    /// The view of an error.
+    pub fn new(verb: &'static str, error: &Error, exit_code: u8) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            causes.push(source.to_string());
+            cause = source.source();
+        }
+        let problems = match error {
+            Error::Problems(problems) => problems.iter().map(ProblemView::new).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            schema: "sluicegate.dev/error/v1",
+            verb,
+            error: error.to_string(),
+            causes,
+            hint: error.hint(),
+            problems,
+            exit_code,
+        }
+    }
+}
+
+/// One problem of the input.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProblemView {
+    /// The rule.
+    code: &'static str,
+    /// `error` or `warning`.
+    severity: &'static str,
+    /// What was found and what was expected.
+    message: String,
+    /// What to do.
+    hint: Option<String>,
+    /// The file, relative to the bundle.
+    file: Option<String>,
+    /// The line, from 1.
+    line: Option<u32>,
+    /// The column, from 1.
+    column: Option<u32>,
+    /// The YAML path.
+    path: Option<String>,
+    /// The object.
+    object: Option<String>,
+}
+
+impl ProblemView {
+    /// The view of a problem.
+    pub fn new(problem: &Problem) -> Self {
+        let place = problem.place.as_ref();
+        Self {
+            code: problem.code.0,
+            severity: match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message: problem.message.clone(),
+            hint: problem.hint.clone(),
+            file: problem.file.as_ref().map(ToString::to_string),
+            line: place.map(|place| place.start.line),
+            column: place.map(|place| place.start.column),
+            path: place.map(|place| place.path.clone()).filter(|path| !path.is_empty()),
+            object: problem.object.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// One chart or image of the lock.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LockedView {
+    /// Where the manifests name it.
+    #[serde(flatten)]
+    need: NeedView,
+    /// What it resolved to.
+    digest: Digest,
+    /// Where the digest can be fetched.
+    uri: String,
+    /// The version a range resolved to.
+    version: Option<String>,
+    /// Whether the manifests carry the digest.
+    pinned: bool,
+}
+
+impl LockedView {
+    /// The view of a lock entry.
+    pub fn new(locked: &Locked) -> Self {
+        Self {
+            need: NeedView::new(&locked.need),
+            digest: locked.digest,
+            uri: locked.uri.clone(),
+            version: locked.version.clone(),
+            pinned: locked.need.pinned,
+        }
+    }
+}
+
+/// One chart or image that was not resolved.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UnresolvedView {
+    /// Where the manifests name it.
+    #[serde(flatten)]
+    need: NeedView,
+    /// Why not.
+    reason: String,
+}
+
+impl UnresolvedView {
+    /// The view of an unresolved entry.
+    pub fn new(unresolved: &Unresolved) -> Self {
+        Self { need: NeedView::new(&unresolved.need), reason: unresolved.reason.clone() }
+    }
+}
+
+/// Where the manifests name a chart or an image.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NeedView {
+    /// `chart` or `image`.
+    kind: &'static str,
+    /// The reference as written.
+    reference: String,
+    /// The file.
+    file: String,
+    /// The object.
+    object: String,
+    /// The YAML path.
+    path: String,
+}
+
+impl NeedView {
+    fn new(need: &Need) -> Self {
+        Self {
+            kind: if need.target.is_chart() { "chart" } else { "image" },
+            reference: need.reference.clone(),
+            file: need.file.to_string(),
+            object: need.object.to_string(),
+            path: need.path.clone(),
+        }
+    }
+}
+
+/// The spelling of a [`Format`].
+pub fn format(format: Format) -> &'static str {
+    match format {
+        Format::Bundle => "bundle",
+        Format::LegacySignature => "legacy-sig",
+        Format::LegacyAttestation => "legacy-att",
+    }
+}
+
+/// Every shape of JSON output by the name of its schema file.
+pub fn schemas() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("error", schema_for!(Failure)),
+        ("keygen", schema_for!(super::keygen::View)),
+        ("check", schema_for!(super::check::View)),
+        ("publish", schema_for!(super::publish::View)),
+        ("verify", schema_for!(super::verify::View)),
+        ("inspect", schema_for!(super::inspect::View)),
+        ("pull", schema_for!(super::pull::View)),
+        ("diff", schema_for!(super::diff_report::View)),
+        ("sign", schema_for!(super::sign::View)),
+        ("attest", schema_for!(super::sign::View)),
+    ]
+}
+
+/// How many bytes, for people.
+pub fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}

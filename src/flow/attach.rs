@@ -1,0 +1,356 @@
+//! Making statements and hanging them off a digest.
+//!
+//! Signing is local and pure but for the key's randomness; [`Parcel`] holds
+//! what was made. Storing follows the OCI distribution specification: the
+//! manifest with `subject` is pushed, and the referrers tag is edited unless
+//! the registry keeps track by itself. Tags that several writers share are
+//! edited by [`keep`], which reads again until its own entries stay.
+
+use std::collections::BTreeSet;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    edge::{
+        registry::{Blob, Expect, Fault, Fetched, Key, Referrers, RegistryError, Store},
+        signer::SigningKey,
+    },
+    model::{
+        artifact::{manifest::Descriptor, media},
+        digest::Digest,
+        reference::Tag,
+        statement::{
+            attachment::{self, AppendError, Attachment},
+            bundle, intoto, simple_signing,
+        },
+        uris,
+    },
+};
+
+use super::error::{Error, Result};
+
+/// How often a shared tag is rewritten before giving up on other writers.
+const MAX_ROUNDS: usize = 30;
+/// How often the referrers API is asked for an entry that it acknowledged.
+const MAX_LISTINGS: u32 = 6;
+
+/// Statements that were made and not stored yet.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    /// Bundles, each with the manifest that refers to the artifact.
+    pub bundles: Vec<Attachment>,
+    /// Legacy signatures: the payload and its layer.
+    pub legacy: Vec<(Vec<u8>, Descriptor)>,
+}
+
+/// What a statement is about, and how it is stamped.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The artifact's manifest.
+    pub subject: &'a Descriptor,
+    /// The artifact's name, `host/repo`.
+    pub name: &'a str,
+    /// When the statements are made, RFC 3339.
+    pub created: &'a str,
+}
+
+impl Parcel {
+    /// Whether nothing was made.
+    pub fn is_empty(&self) -> bool {
+        self.bundles.is_empty() && self.legacy.is_empty()
+    }
+
+    /// Adds a cosign signature as a bundle.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn sign(&mut self, about: About<'_>, key: &SigningKey) -> Result<()> {
+        let payload = intoto::write(
+            &about.subject.digest,
+            None,
+            uris::SIGNATURE,
+            &serde_json::Map::new(),
+        )?;
+        self.bundle(about, key, uris::SIGNATURE, &payload)
+    }
+
+    /// Adds any other statement.
+    ///
+    /// # Errors
+    /// When signing or serialising fails.
+    pub fn attest(
+        &mut self,
+        about: About<'_>,
+        key: &SigningKey,
+        predicate_type: &str,
+        predicate: &impl Serialize,
+    ) -> Result<()> {
+        let payload =
+            intoto::write(&about.subject.digest, Some(about.name), predicate_type, predicate)?;
+        self.bundle(about, key, predicate_type, &payload)
+    }
+
+    /// Adds a legacy signature.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn sign_legacy(&mut self, about: About<'_>, key: &SigningKey) -> Result<()> {
+        let payload = simple_signing::write(&about.subject.digest, about.name);
+        let signature = STANDARD.encode(key.sign(&payload)?);
+        let layer = attachment::legacy_layer(&payload, &signature);
+        self.legacy.push((payload, layer));
+        Ok(())
+    }
+
+    fn bundle(
+        &mut self,
+        about: About<'_>,
+        key: &SigningKey,
+        predicate_type: &str,
+        payload: &[u8],
+    ) -> Result<()> {
+        let signature = key.sign(&bundle::message(payload))?;
+        let bytes = bundle::write(payload, &signature, key.fingerprint().as_bytes())
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let made = attachment::referrer(about.subject, bytes, predicate_type, about.created)?;
+        self.bundles.push(made);
+        Ok(())
+    }
+
+    /// Every blob that must be there before a manifest names it, each once.
+    /// `signatures` is what stands at the `.sig` tag now.
+    ///
+    /// # Errors
+    /// When what stands there cannot be added to.
+    pub fn blobs(&self, subject: &Digest, signatures: Option<&Fetched>) -> Result<Vec<Blob>> {
+        let mut blobs = Vec::new();
+        if !self.bundles.is_empty() {
+            blobs.push(Blob::of(media::OCI_EMPTY, attachment::EMPTY));
+        }
+        for made in &self.bundles {
+            blobs.push(Blob::of(media::BUNDLE, made.bundle.clone()));
+        }
+        for (payload, _) in &self.legacy {
+            blobs.push(Blob::of(media::SIMPLE_SIGNING, payload.clone()));
+        }
+        if let Some(edit) = self.edit_signatures(subject, signatures.map(|s| s.bytes.as_ref()))? {
+            blobs.extend(edit.config);
+        }
+        let mut seen = BTreeSet::new();
+        blobs.retain(|blob| seen.insert(blob.descriptor.digest));
+        Ok(blobs)
+    }
+
+    fn edit_signatures(&self, subject: &Digest, existing: Option<&[u8]>) -> Result<Option<Edit>> {
+        if self.legacy.is_empty() {
+            return Ok(None);
+        }
+        let layers: Vec<_> = self.legacy.iter().map(|(_, layer)| layer.clone()).collect();
+        let made = attachment::signatures_with(existing, &layers)
+            .map_err(|source| Error::shared_tag(Tag::legacy_signatures(subject), source))?;
+        Ok(made.map(|made| Edit {
+            media_type: media::OCI_MANIFEST,
+            manifest: made.manifest.into(),
+            config: Some(Blob::of(media::OCI_CONFIG, made.config)),
+        }))
+    }
+
+    fn edit_referrers(&self, subject: &Digest, existing: Option<&[u8]>) -> Result<Option<Edit>> {
+        let entries: Vec<_> = self.bundles.iter().map(|made| made.descriptor.clone()).collect();
+        let made = attachment::index_with(existing, &entries)
+            .map_err(|source| Error::shared_tag(Tag::referrers(subject), source))?;
+        Ok(made.map(|index| Edit { media_type: media::OCI_INDEX, manifest: index.into(), config: None }))
+    }
+
+    /// Refuses what stands at the shared tags when it cannot be added to, before
+    /// anything is written.
+    ///
+    /// # Errors
+    /// [`Error::SharedTag`].
+    pub fn preflight(
+        &self,
+        subject: &Digest,
+        index: Option<&Fetched>,
+        signatures: Option<&Fetched>,
+    ) -> Result<()> {
+        if !self.bundles.is_empty() {
+            self.edit_referrers(subject, index.map(|f| f.bytes.as_ref()))?;
+        }
+        self.edit_signatures(subject, signatures.map(|f| f.bytes.as_ref())).map(|_| ())
+    }
+}
+
+/// What a shared tag is to hold next.
+struct Edit {
+    media_type: &'static str,
+    manifest: Bytes,
+    config: Option<Blob>,
+}
+
+/// A parcel whose manifests are there, but that no shared tag names yet.
+#[derive(Debug)]
+pub struct Pushed {
+    acknowledged: bool,
+    index: Option<Fetched>,
+    signatures: Option<Fetched>,
+}
+
+/// What storing a parcel came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Stored {
+    /// Manifests written, shared tags included.
+    pub manifests: u64,
+    /// The manifest that holds the legacy signatures, when any were made.
+    pub signatures: Option<Digest>,
+}
+
+/// Pushes the manifests of a parcel whose blobs are there, and looks at the
+/// shared tags meanwhile: one sequential round trip.
+///
+/// # Errors
+/// Registry errors.
+pub async fn push(store: &Store, subject: &Digest, parcel: &Parcel) -> Result<Pushed> {
+    let pushes = futures::future::try_join_all(parcel.bundles.iter().map(|made| async {
+        let key = Key::Digest(made.descriptor.digest);
+        let bytes = Bytes::from(made.manifest.clone());
+        store.put_manifest(&key, media::OCI_MANIFEST, bytes, &Expect::Anything).await
+    }));
+    let (index_tag, signatures_tag) = (Tag::referrers(subject), Tag::legacy_signatures(subject));
+    let (written, index, signatures) = futures::join!(
+        pushes,
+        look(store, &index_tag, !parcel.bundles.is_empty()),
+        look(store, &signatures_tag, !parcel.legacy.is_empty()),
+    );
+    let acknowledged = written?.iter().all(|written| written.oci_subject);
+    Ok(Pushed { acknowledged, index: index?, signatures: signatures? })
+}
+
+/// Makes sure that readers will find a parcel: the referrers API lists it, or
+/// the referrers tag names it; and the `.sig` tag holds its legacy signatures.
+/// `api` tells whether the referrers API answered before.
+///
+/// Three sequential round trips where nobody interferes: an edit, and two looks
+/// that it stayed.
+///
+/// # Errors
+/// Registry errors; [`Error::SharedTag`]; [`Error::Contended`] when other
+/// writers keep removing the entries.
+pub async fn shelve(
+    store: &Store,
+    subject: &Digest,
+    parcel: &Parcel,
+    pushed: Pushed,
+    api: bool,
+) -> Result<Stored> {
+    let Pushed { acknowledged, index, signatures } = pushed;
+    let index = async {
+        if parcel.bundles.is_empty() || (acknowledged && listed(store, subject, parcel, api).await?) {
+            return Ok((0, None));
+        }
+        let tag = Tag::referrers(subject);
+        keep(store, &tag, index, |now| parcel.edit_referrers(subject, now)).await
+    };
+    let signatures = async {
+        if parcel.legacy.is_empty() {
+            return Ok((0, None));
+        }
+        let tag = Tag::legacy_signatures(subject);
+        keep(store, &tag, signatures, |now| parcel.edit_signatures(subject, now)).await
+    };
+    let ((edits, _), (legacy_edits, signatures)) = futures::try_join!(index, signatures)?;
+    Ok(Stored { manifests: parcel.bundles.len() as u64 + edits + legacy_edits, signatures })
+}
+
+async fn look(store: &Store, tag: &Tag, wanted: bool) -> Result<Option<Fetched>> {
+    match wanted {
+        true => Ok(store.manifest(&Key::Tag(tag.clone())).await?),
+        false => Ok(None),
+    }
+}
+
+/// Whether the referrers API lists every bundle of the parcel. A registry that
+/// acknowledged them may need a moment; one that has no API after all needs the
+/// referrers tag.
+async fn listed(store: &Store, subject: &Digest, parcel: &Parcel, api: bool) -> Result<bool> {
+    for attempt in 0..MAX_LISTINGS {
+        match store.referrers(subject, usize::MAX).await? {
+            Referrers::Unsupported if !api => return Ok(false),
+            Referrers::Unsupported => {}
+            Referrers::Listed { descriptors, .. } => {
+                let all = parcel.bundles.iter().all(|made| {
+                    descriptors.iter().any(|entry| entry.digest == made.descriptor.digest)
+                });
+                if all {
+                    return Ok(true);
+                }
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100 << attempt)).await;
+    }
+    // It said that it keeps track, and does not: the tag is the only way left.
+    Ok(false)
+}
+
+/// Edits a tag that others write too, until its own entries were there twice
+/// running. Returns how often it wrote, and what stands there now.
+///
+/// Conditional requests make this exact where a registry honours them. Where it
+/// does not, another writer that read before our write and writes after our
+/// second look still removes our entries: that window remains, and is closed by
+/// the next publish or sign, which finds them missing.
+async fn keep(
+    store: &Store,
+    tag: &Tag,
+    first: Option<Fetched>,
+    edit: impl Fn(Option<&[u8]>) -> Result<Option<Edit>>,
+) -> Result<(u64, Option<Digest>)> {
+    let (mut now, mut seen, mut writes) = (first, 0, 0);
+    let mut uploaded = BTreeSet::new();
+    for _ in 0..MAX_ROUNDS {
+        match edit(now.as_ref().map(|fetched| fetched.bytes.as_ref()))? {
+            None if seen == 1 => return Ok((writes, now.map(|fetched| fetched.descriptor.digest))),
+            None => seen += 1,
+            Some(next) => {
+                seen = 0;
+                if let Some(config) = &next.config
+                    && uploaded.insert(config.descriptor.digest)
+                    && writes > 0
+                {
+                    store.put_blob(config, None).await?;
+                }
+                let expect = match &now {
+                    None => Expect::Absent,
+                    Some(Fetched { etag: Some(etag), .. }) => Expect::Unchanged { etag: etag.clone() },
+                    Some(_) => Expect::Anything,
+                };
+                let key = Key::Tag(tag.clone());
+                match store.put_manifest(&key, next.media_type, next.manifest, &expect).await {
+                    Ok(_) => writes += 1,
+                    Err(RegistryError { fault: Fault::PreconditionFailed, .. }) => {}
+                    Err(error) if needs_config(&error, &next.config) => {
+                        if let Some(config) = &next.config {
+                            store.put_blob(config, None).await?;
+                        }
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        now = store.manifest(&Key::Tag(tag.clone())).await?;
+    }
+    Err(Error::Contended { tag: tag.to_string() })
+}
+
+/// Whether a refusal is because the config that was planned is not the one that
+/// is needed now: somebody signed between the look and the write.
+fn needs_config(error: &RegistryError, config: &Option<Blob>) -> bool {
+    config.is_some() && matches!(error.fault, Fault::Status { status: 400 | 404, .. } | Fault::NotFound)
+}
+
+impl Error {
+    fn shared_tag(tag: Tag, source: AppendError) -> Self {
+        Error::SharedTag { tag: tag.to_string(), source }
+    }
+}

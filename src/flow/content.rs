@@ -1,0 +1,114 @@
+//! What is inside an artifact: its files, read for showing and comparing.
+//!
+//! The layer is fetched into a temporary file and nothing of it is looked at
+//! before its digest was right.
+
+use std::{
+    io::{BufReader, Write},
+    path::Path,
+};
+
+use tempfile::NamedTempFile;
+
+use crate::{
+    edge::files,
+    model::{
+        artifact::{manifest::Descriptor, media},
+        bundle::{
+            path::RelPath,
+            unpack::{Entry, Limits, Unpacker},
+        },
+        digest::{Digest, Hasher},
+    },
+};
+
+use super::{
+    error::{Error, Result},
+    extract::ExtractError,
+    verify::Artifact,
+};
+
+/// The largest file that is held to be looked at, in bytes; of a larger one
+/// only the digest is known.
+pub const MAX_FILE: u64 = 8 << 20;
+
+/// One file of a bundle.
+#[derive(Debug)]
+pub struct File<'a> {
+    /// Its path.
+    pub path: &'a RelPath,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its bytes, when `wanted` and small enough.
+    pub bytes: Option<&'a [u8]>,
+}
+
+/// The layer that holds the bundle: Flux's, else the only one.
+///
+/// # Errors
+/// [`Error::Usage`] when there is none to choose.
+pub fn layer(artifact: &Artifact) -> Result<&Descriptor> {
+    let layers = &artifact.content.layers;
+    let flux = layers.iter().find(|layer| layer.media_type == media::FLUX_CONTENT);
+    flux.or(layers.first()).ok_or_else(|| {
+        Error::usage(
+            format!("`{}` has no layer", artifact.digest()),
+            "an image index or an empty artifact holds no bundle; name one that was published",
+        )
+    })
+}
+
+/// Fetches the layer of an artifact; its digest is right when this returns.
+///
+/// # Errors
+/// Registry errors, and no room for a temporary file.
+pub async fn fetch(artifact: &Artifact) -> Result<NamedTempFile> {
+    let layer = layer(artifact)?;
+    let failed = |error: std::io::Error| Error::Usage {
+        message: format!("cannot write a temporary file: {error}"),
+        hint: Some("make room in `TMPDIR`".into()),
+    };
+    let mut file = files::temporary().map_err(failed)?;
+    let mut reader = artifact.store.open_blob(layer).await?;
+    while let Some(chunk) = reader.chunk().await? {
+        file.write_all(&chunk).map_err(failed)?;
+    }
+    file.flush().map_err(failed)?;
+    Ok(file)
+}
+
+/// Shows every file of a layer on disk to `visit`, with its bytes where
+/// `wanted` says so. Blocks.
+///
+/// # Errors
+/// [`Error::Extract`] for a layer that nobody should unpack.
+pub fn visit(
+    layer: &Path,
+    wanted: impl Fn(&RelPath) -> bool,
+    mut visit: impl FnMut(File<'_>),
+) -> Result<()> {
+    let open = std::fs::File::open(layer).map_err(|error| Error::Internal(error.to_string()))?;
+    let failed = |error| Error::Extract(ExtractError::Unpack(error));
+    let mut unpacker = Unpacker::new(BufReader::new(open), Limits::default()).map_err(failed)?;
+    let mut piece = vec![0; 64 << 10];
+    while let Some(entry) = unpacker.next_entry().map_err(failed)? {
+        let Entry::File { path, size, .. } = entry else { continue };
+        let keep = size <= MAX_FILE && wanted(&path);
+        let (mut hasher, mut bytes) = (Hasher::default(), Vec::new());
+        loop {
+            let read = unpacker.read(&mut piece).map_err(failed)?;
+            let part = piece.get(..read).unwrap_or_default();
+            if part.is_empty() {
+                break;
+            }
+            hasher.update(part);
+            if keep {
+                bytes.extend_from_slice(part);
+            }
+        }
+        visit(File { path: &path, digest: hasher.finish(), size, bytes: keep.then_some(&bytes) });
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! What a flow fails with, and which exit code that is.
+
+use crate::{
+    edge::{
+        registry::{Fault, RegistryError},
+        signer::SignerError,
+    },
+    model::{
+        bundle::{lock::LockFailure, problem::Problem}, policy::Verdict, reference::ReferenceError,
+        statement::attachment::AppendError,
+    },
+};
+
+use super::extract::ExtractError;
+
+/// The result of a flow.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A flow that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Wrong usage or bad input that has no variant of its own.
+    #[error("{message}")]
+    Usage {
+        /// What was found and what was expected.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+    /// The bundle has problems; they are shown by the door.
+    #[error("the input has {} problem(s)", .0.len())]
+    Problems(Vec<Problem>),
+    /// The input cannot be packed.
+    #[error("cannot pack the input")]
+    Pack(#[from] super::pack::PackError),
+    /// An archive cannot be extracted.
+    #[error("cannot extract the artifact")]
+    Extract(#[from] ExtractError),
+    /// The git work tree cannot be read.
+    #[error("cannot read the git work tree")]
+    Git(#[from] crate::edge::git::GitError),
+    /// The source cannot be told.
+    #[error(transparent)]
+    Source(#[from] crate::model::source::SourceError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A reference is malformed.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A registry operation failed.
+    #[error("cannot {}", .0.action)]
+    Registry(#[source] Box<RegistryCause>),
+    /// A reference, tag or digest is not there.
+    #[error("`{what}` not found")]
+    NotFound {
+        /// The reference.
+        what: String,
+    },
+    /// Something that decides what to write could not be read.
+    #[error("{message}")]
+    Unread {
+        /// What could not be read, and why.
+        message: String,
+    },
+    /// What stands at a shared tag cannot be added to.
+    #[error("cannot add to the tag `{tag}`")]
+    SharedTag {
+        /// The tag.
+        tag: String,
+        /// Why.
+        source: AppendError,
+    },
+    /// Other writers kept removing our entries.
+    #[error("other writers keep replacing the tag `{tag}`")]
+    Contended {
+        /// The tag.
+        tag: String,
+    },
+    /// The digest was not accepted.
+    #[error("`{}` was not accepted", .0.subject())]
+    Verdict(Box<Verdict>),
+    /// Charts or images did not meet the demands on the lock.
+    #[error("{}", lock_failures(.0))]
+    Lock(Vec<LockFailure>),
+    /// The user pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// A defect of this program.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// A registry error whose action is said by [`Error`] and whose fault is the
+/// cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+pub struct RegistryCause {
+    /// What was being done.
+    pub action: String,
+    /// Why it failed.
+    pub fault: Fault,
+}
+
+/// The classes of failure that callers act on; the exit codes of design.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Rejected: exit code 1.
+    Rejected,
+    /// Wrong usage or bad input: exit code 2.
+    Usage,
+    /// Unknown: exit code 3.
+    Unknown,
+}
+
+impl Error {
+    /// Wrong usage with a hint.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Which class it is in.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Registry(cause) => fault_class(&cause.fault),
+            Error::NotFound { .. } | Error::Unread { .. } | Error::Contended { .. } | Error::Interrupted
+            | Error::Internal(_) => Class::Unknown,
+            Error::Verdict(verdict) => match verdict.kind() {
+                crate::model::policy::Kind::Unknown(_) => Class::Unknown,
+                _ => Class::Rejected,
+            },
+            Error::Extract(error) => match error {
+                ExtractError::Unpack(_) => Class::Rejected,
+                ExtractError::Registry(error) => fault_class(&error.fault),
+                ExtractError::Target { .. }
+                | ExtractError::Unwritable { .. }
+                | ExtractError::Write { .. } => Class::Usage,
+            },
+            Error::Lock(failures) => match failures.iter().all(|failure| failure.certain) {
+                true => Class::Usage,
+                false => Class::Unknown,
+            },
+            Error::Usage { .. }
+            | Error::Problems(_)
+            | Error::Pack(_)
+            | Error::Git(_)
+            | Error::Source(_)
+            | Error::Signer(_)
+            | Error::Reference(_)
+            | Error::SharedTag { .. } => Class::Usage,
+        }
+    }
+
+    /// What to do next, when there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Usage { hint, .. } => hint.clone(),
+            Error::Registry(cause) => registry_hint(&cause.fault),
+            Error::SharedTag { tag, source: AppendError::NotAnIndex } => Some(format!(
+                "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
+            )),
+            Error::Contended { .. } => Some("run it again; what was written stays".into()),
+            Error::NotFound { .. } => Some("check the spelling, and that it was published here".into()),
+            Error::Signer(SignerError::NoPassword { .. }) => Some(
+                "set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal".into(),
+            ),
+            Error::Git(error) => Some(error.hint()),
+            Error::Source(error) => Some(error.hint().into()),
+            Error::Internal(_) => Some("this is a defect of sluicegate; please report it".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Wrong bytes are a rejection; what a registry does not allow is a matter of
+/// usage; anything else may be otherwise next time.
+fn fault_class(fault: &Fault) -> Class {
+    match fault {
+        Fault::WrongDigest { .. } => Class::Rejected,
+        Fault::ImmutableTag { .. } => Class::Usage,
+        _ => Class::Unknown,
+    }
+}
+
+/// Every failure on a line of its own.
+fn lock_failures(failures: &[LockFailure]) -> String {
+    let mut text = format!("{} chart(s) or image(s) do not meet the demands on the lock:", failures.len());
+    for LockFailure { need, reason, .. } in failures {
+        text.push_str(&format!(
+            "\n  `{}` ({}, {}, `{}`): {reason}",
+            need.reference, need.file, need.object, need.path
+        ));
+    }
+    text
+}
+
+fn registry_hint(fault: &Fault) -> Option<String> {
+    Some(match fault {
+        Fault::Unauthorized { .. } => {
+            "log in with `docker login`, or give `--registry-username` and `--registry-password-stdin`".into()
+        }
+        Fault::Forbidden { .. } => "check that the account may do this in this repository".into(),
+        Fault::ImmutableTag { .. } => {
+            "exempt the tags `sha256-*` (signatures and referrers) from the registry's \
+             immutability rule, and move other tags only where it allows that"
+                .into()
+        }
+        Fault::Throttled | Fault::TimedOut(_) | Fault::Network(_) => "try again later".into(),
+        _ => return None,
+    })
+}
+
+impl From<RegistryError> for Error {
+    fn from(error: RegistryError) -> Self {
+        let RegistryError { action, fault } = error;
+        Error::Registry(Box::new(RegistryCause { action, fault }))
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::Internal(error.to_string())
+    }
+}

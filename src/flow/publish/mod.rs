@@ -1,0 +1,615 @@
+//! Publishing: validate → pack → lock → push blobs → push manifests by digest →
+//! read back and verify → move the tags last.
+//!
+//! A failure or a kill at any step leaves the tags where they were, and running
+//! again completes it: everything before the last step is content-addressed or
+//! appended. What has to be written is decided in [`plan`] from what is there,
+//! so that publishing twice writes nothing.
+//!
+//! Sequential round trips of a cold publish without authentication: what is
+//! there (1), uploads (2, 3), manifests by digest (4), the shared tags and what
+//! was written read back (5, 6, 7), the tags (8).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, future, stream};
+use jiff::Timestamp;
+
+use crate::{
+    edge::{
+        clock,
+        registry::{Blob, Content, Expect, Fault, Key, Registries, RegistryError, Store},
+        signer::SigningKey,
+    },
+    model::{
+        artifact::{
+            config,
+            manifest::{Annotations, Descriptor},
+            media,
+        },
+        bundle::{
+            lock::Lock,
+            problem::{Problem, Severity},
+        },
+        digest::Digest,
+        evidence::{self, Finding, Format, Found, key::{Fingerprint, PublicKey}},
+        policy::{self, Admitted, Demands},
+        reference::{Place, Tag},
+        source::{self, Source, ci::Ci},
+        statement::provenance::{self, Provenance},
+        uris,
+    },
+};
+
+use super::{
+    attach::{self, About, Parcel},
+    discover::{self, Gathered},
+    error::{Error, Result},
+    lock::LockOptions,
+    pack::{self, Packed},
+};
+
+pub mod plan;
+pub mod prepare;
+
+use plan::{Missing, Plan, Present, TagState};
+
+/// How many uploads run at a time.
+const UPLOADS: usize = 6;
+
+/// What to publish, and how.
+pub struct Request {
+    /// The directory, file or standard input.
+    pub input: pack::Input,
+    /// How it is packed and judged.
+    pub pack: pack::Options,
+    /// Where to.
+    pub place: Place,
+    /// The tags to move, at least one.
+    pub tags: Vec<Tag>,
+    /// The keys; every one signs.
+    pub keys: Vec<SigningKey>,
+    /// Further annotations.
+    pub annotations: Annotations,
+    /// Source and revision when asserted rather than read from git.
+    pub asserted: Option<(String, String)>,
+    /// Whether bytes that differ from the commit's may be published.
+    pub allow_dirty: bool,
+    /// `SOURCE_DATE_EPOCH`, when set.
+    pub epoch: Option<String>,
+    /// The CI system's variables.
+    pub environment: BTreeMap<String, String>,
+    /// Whether warnings stop.
+    pub strict: bool,
+    /// How charts and images are resolved.
+    pub lock: LockRequest,
+    /// Whether legacy signatures are written as well.
+    pub legacy: bool,
+    /// Whether the keep tag is written.
+    pub keep_tag: bool,
+    /// Whether release tags may move.
+    pub force_tag: bool,
+    /// Whether to stop before the first write.
+    pub dry_run: bool,
+}
+
+/// How charts and images are resolved.
+#[derive(Debug, Clone, Default)]
+pub struct LockRequest {
+    /// Which demands.
+    pub mode: LockMode,
+    /// Whether every reference must carry its digest in the manifests.
+    pub require_pinned: bool,
+    /// Mirrors, limits.
+    pub options: LockOptions,
+}
+
+/// What is demanded of the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LockMode {
+    /// Resolve what can be resolved, list the rest.
+    #[default]
+    Resolve,
+    /// Everything must resolve.
+    Require,
+    /// Nothing is resolved.
+    Off,
+}
+
+/// What a publish came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where.
+    pub place: Place,
+    /// The artifact.
+    pub digest: Digest,
+    /// The tags that point at it now, those of the user first.
+    pub tags: Vec<Tag>,
+    /// The annotations of the manifest.
+    pub annotations: Annotations,
+    /// Where it comes from.
+    pub source: Source,
+    /// The statements that stand for it, those found and those made.
+    pub statements: Vec<StatementLine>,
+    /// The lock; `None` when off.
+    pub lock: Option<Lock>,
+    /// Warnings about the input.
+    pub warnings: Vec<Problem>,
+    /// What was uploaded.
+    pub uploaded: Uploaded,
+    /// The size of the layer in bytes.
+    pub layer: u64,
+    /// How many files it holds.
+    pub files: usize,
+    /// Whether everything was there before.
+    pub unchanged: bool,
+    /// Whether nothing was written because of `--dry-run`.
+    pub dry_run: bool,
+}
+
+/// One statement that stands for the artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementLine {
+    /// The predicate type.
+    pub predicate_type: String,
+    /// The manifest that holds it.
+    pub manifest: Digest,
+    /// Who signed it.
+    pub signer: Fingerprint,
+    /// How it is stored.
+    pub format: Format,
+    /// Whether this run made it.
+    pub made: bool,
+}
+
+/// What was uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Uploaded {
+    /// Blobs.
+    pub blobs: u64,
+    /// Manifests, tags included.
+    pub manifests: u64,
+    /// Bytes of both.
+    pub bytes: u64,
+}
+
+/// What a long operation tells while it runs.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// It enters a step.
+    Step(&'static str),
+    /// Bytes of a transfer.
+    Bytes {
+        /// What is transferred.
+        what: String,
+        /// How far it is.
+        done: u64,
+        /// How far it goes; zero when unknown.
+        total: u64,
+    },
+    /// A statement of fact worth a line.
+    Note(String),
+}
+
+/// Who is told.
+pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Publishes.
+///
+/// # Errors
+/// [`Error`]; the tags have not moved then.
+pub async fn publish(registries: &Registries, mut request: Request, watch: &Watch) -> Result<Outcome> {
+    let started = clock::now();
+    let store = registries.open(&request.place)?;
+    let prepared = prepare::prepare(registries, &mut request, watch).await?;
+    let artifact = Artifact::new(&request, prepared)?;
+    let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
+    let tags: Vec<Tag> =
+        request.tags.iter().cloned().chain(request.keep_tag.then_some(keep)).collect();
+    let provenance = artifact.provenance(&request, (started, clock::now()));
+    if request.dry_run {
+        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
+    }
+    watch(Event::Step("looking at what is there"));
+    let before = look(&store, registries, &artifact, &tags, &request.keys).await?;
+    refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
+    let signers: Vec<Fingerprint> = request.keys.iter().map(SigningKey::fingerprint).collect();
+    let present = Present {
+        digest: &artifact.subject.digest,
+        artifact: before.artifact,
+        findings: &before.gathered.findings,
+        tags: &before.tags,
+        annotations: &artifact.annotations,
+    };
+    let plan = plan::plan(present, &signers, &provenance.claims(), request.legacy);
+    if plan.is_empty() {
+        let statements = lines(&before.gathered.findings, &signers, false);
+        let done = Done { statements, unchanged: true, ..Done::default() };
+        return Ok(artifact.outcome(&request, tags, done));
+    }
+    let run = Run { store: &store, artifact: &artifact, request: &request, plan: &plan, watch };
+    let done = run.write(&before, &provenance).await?;
+    Ok(artifact.outcome(&request, tags, done))
+}
+
+/// The artifact, complete but nowhere yet.
+struct Artifact {
+    packed: Packed,
+    layer: pack::Layer,
+    source: Source,
+    ci: Ci,
+    lock: Option<Lock>,
+    annotations: Annotations,
+    manifest: Bytes,
+    subject: Descriptor,
+    warnings: Vec<Problem>,
+}
+
+impl Artifact {
+    fn new(request: &Request, prepared: prepare::Prepared) -> Result<Self> {
+        let prepare::Prepared { mut packed, source, ci, lock, warnings } = prepared;
+        let layer = packed.layer.take().ok_or_else(|| Error::Internal("no layer was packed".into()))?;
+        let annotations = annotations(request, &source)?;
+        let descriptor = Descriptor::new(media::FLUX_CONTENT, layer.digest, layer.size);
+        let manifest = Bytes::from(config::manifest(&descriptor, &annotations)?);
+        let subject = Descriptor::of(media::OCI_MANIFEST, &manifest);
+        Ok(Self { packed, layer, source, ci, lock, annotations, manifest, subject, warnings })
+    }
+
+    fn provenance(&self, request: &Request, time: (Timestamp, Timestamp)) -> Provenance {
+        let tags: Vec<String> = request.tags.iter().map(Tag::to_string).collect();
+        provenance::write(provenance::Build {
+            source: &self.source,
+            tags: &tags,
+            builder: self.ci.builder_id,
+            run_url: self.ci.run_url.as_deref(),
+            diff_id: &self.layer.diff_id,
+            lock: self.lock.as_ref(),
+            time,
+        })
+    }
+
+    fn blobs(&self) -> [Blob; 2] {
+        [
+            Blob {
+                descriptor: Descriptor::new(media::FLUX_CONTENT, self.layer.digest, self.layer.size),
+                content: Content::File(self.layer.file.path().to_owned()),
+            },
+            Blob::of(media::FLUX_CONFIG, config::FLUX_CONFIG),
+        ]
+    }
+
+    fn outcome(self, request: &Request, tags: Vec<Tag>, done: Done) -> Outcome {
+        Outcome {
+            place: request.place.clone(),
+            digest: self.subject.digest,
+            tags,
+            annotations: self.annotations,
+            source: self.source,
+            statements: done.statements,
+            lock: self.lock,
+            warnings: self.warnings,
+            uploaded: done.uploaded,
+            layer: self.layer.size,
+            files: self.packed.files.len(),
+            unchanged: done.unchanged,
+            dry_run: done.dry_run,
+        }
+    }
+}
+
+/// The part of an [`Outcome`] that the registry decided.
+#[derive(Default)]
+struct Done {
+    statements: Vec<StatementLine>,
+    uploaded: Uploaded,
+    unchanged: bool,
+    dry_run: bool,
+}
+
+fn annotations(request: &Request, source: &Source) -> Result<Annotations> {
+    let created = source::created(request.epoch.as_deref(), source.committed)?;
+    let mut annotations = request.annotations.clone();
+    annotations.insert(media::CREATED.into(), created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    annotations.insert(media::SOURCE.into(), source.repository.clone());
+    annotations.insert(media::REVISION.into(), source.revision.clone());
+    Ok(annotations)
+}
+
+/// What is there before anything is written.
+struct Before {
+    artifact: bool,
+    blobs: Vec<Digest>,
+    tags: Vec<TagState>,
+    gathered: Gathered,
+}
+
+async fn look(
+    store: &Store,
+    registries: &Registries,
+    artifact: &Artifact,
+    tags: &[Tag],
+    keys: &[SigningKey],
+) -> Result<Before> {
+    let publics: Vec<PublicKey> = keys.iter().map(|key| key.public().clone()).collect();
+    let digest = &artifact.subject.digest;
+    let wanted = [artifact.layer.digest, Digest::of(config::FLUX_CONFIG), Digest::of(b"{}")];
+    let blobs = future::try_join_all(wanted.map(|digest| async move {
+        Ok::<_, RegistryError>(store.has_blob(&digest).await?.then_some(digest))
+    }));
+    let (there, blobs, tags, gathered) = futures::join!(
+        store.has_manifest(digest),
+        blobs,
+        tag_states(store, tags),
+        discover::gather(store, digest, &publics, registries.limits()),
+    );
+    gathered.refuse_gaps()?;
+    Ok(Before { artifact: there?, blobs: blobs?.into_iter().flatten().collect(), tags: tags?, gathered })
+}
+
+async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
+    let states = tags.iter().map(|tag| async move {
+        Ok::<_, Error>(TagState { tag: tag.clone(), digest: store.resolve(tag).await? })
+    });
+    future::try_join_all(states).await
+}
+
+fn refuse_moved_release(request: &Request, digest: &Digest, tags: &[TagState]) -> Result<()> {
+    match plan::moved_release(digest, tags) {
+        Some((tag, other)) if !request.force_tag => Err(Error::usage(
+            format!("the release tag `{tag}` points at `{other}`, not at `{digest}`"),
+            "publish under a new version, or move the release with `--force-tag`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The writing half of a publish.
+struct Run<'a> {
+    store: &'a Store,
+    artifact: &'a Artifact,
+    request: &'a Request,
+    plan: &'a Plan,
+    watch: &'a Watch,
+}
+
+impl Run<'_> {
+    async fn write(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
+        let digest = self.artifact.subject.digest;
+        (self.watch)(Event::Step("signing"));
+        let parcel = self.parcel(provenance)?;
+        let (index, signatures) =
+            (before.gathered.shelf.index.as_ref(), before.gathered.shelf.signatures.as_ref());
+        parcel.preflight(&digest, index, signatures)?;
+        (self.watch)(Event::Step("uploading"));
+        let mut uploaded = self.upload(before, &parcel).await?;
+        (self.watch)(Event::Step("writing manifests"));
+        let (pushed, artifact) =
+            futures::join!(attach::push(self.store, &digest, &parcel), self.push_artifact());
+        let pushed = pushed?;
+        uploaded.manifests += artifact?;
+        (self.watch)(Event::Step("verifying what was written"));
+        let shelve =
+            attach::shelve(self.store, &digest, &parcel, pushed, before.gathered.shelf.api);
+        let prove = async {
+            let proof = self.prove(before, &parcel).await?;
+            let tags: Vec<Tag> = before.tags.iter().map(|state| state.tag.clone()).collect();
+            Ok((proof, tag_states(self.store, &tags).await?))
+        };
+        let (stored, ((admitted, mut statements), tags)) = futures::try_join!(shelve, prove)?;
+        for line in statements.iter_mut().filter(|line| line.format == Format::LegacySignature && line.made) {
+            line.manifest = stored.signatures.unwrap_or(line.manifest);
+        }
+        uploaded.manifests += stored.manifests;
+        refuse_moved_release(self.request, &digest, &tags)?;
+        (self.watch)(Event::Step("moving the tags"));
+        uploaded.manifests += self.move_tags(&admitted, &tags).await?;
+        Ok(Done { statements, uploaded, ..Done::default() })
+    }
+
+    /// Signs what the plan misses.
+    fn parcel(&self, provenance: &Provenance) -> Result<Parcel> {
+        let created = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let name = self.request.place.name();
+        let about = About { subject: &self.artifact.subject, name: &name, created: &created };
+        let mut parcel = Parcel::default();
+        for (key, missing) in self.request.keys.iter().zip(&self.plan.signers) {
+            let Missing { signature, legacy, provenance: wanted } = *missing;
+            if signature {
+                parcel.sign(about, key)?;
+            }
+            if wanted {
+                parcel.attest(about, key, uris::PROVENANCE, provenance)?;
+            }
+            if legacy {
+                parcel.sign_legacy(about, key)?;
+            }
+        }
+        Ok(parcel)
+    }
+
+    async fn upload(&self, before: &Before, parcel: &Parcel) -> Result<Uploaded> {
+        let mut blobs =
+            parcel.blobs(&self.artifact.subject.digest, before.gathered.shelf.signatures.as_ref())?;
+        if self.plan.artifact {
+            blobs.extend(self.artifact.blobs());
+        }
+        blobs.retain(|blob| !before.blobs.contains(&blob.descriptor.digest));
+        let uploaded = Uploaded {
+            blobs: blobs.len() as u64,
+            bytes: blobs.iter().map(|blob| blob.descriptor.size).sum(),
+            manifests: 0,
+        };
+        stream::iter(blobs.into_iter().map(Ok::<_, Error>))
+            .try_for_each_concurrent(UPLOADS, |blob| async move {
+                let progress = self.progress(&blob);
+                Ok(self.store.put_blob(&blob, progress).await?)
+            })
+            .await?;
+        Ok(uploaded)
+    }
+
+    /// Only the layer is worth a bar.
+    fn progress(&self, blob: &Blob) -> Option<crate::edge::registry::OnBytes> {
+        if blob.descriptor.digest != self.artifact.layer.digest {
+            return None;
+        }
+        let (watch, total) = (self.watch.clone(), blob.descriptor.size);
+        Some(std::sync::Arc::new(move |done| {
+            watch(Event::Bytes { what: "layer".into(), done, total });
+        }))
+    }
+
+    async fn push_artifact(&self) -> Result<u64> {
+        if !self.plan.artifact {
+            return Ok(0);
+        }
+        let key = Key::Digest(self.artifact.subject.digest);
+        let bytes = self.artifact.manifest.clone();
+        self.store.put_manifest(&key, media::OCI_MANIFEST, bytes, &Expect::Anything).await?;
+        Ok(1)
+    }
+
+    /// Reads back what was written and judges it with the public halves of the
+    /// keys, together with what was there before. The tags move only with what
+    /// this returns.
+    async fn prove(&self, before: &Before, parcel: &Parcel) -> Result<(Admitted, Vec<StatementLine>)> {
+        let digest = self.artifact.subject.digest;
+        let key = Key::Digest(digest);
+        let (artifact, own) = futures::join!(
+            self.store.manifest(&key),
+            self.read_back(parcel),
+        );
+        if artifact?.is_none() {
+            return Err(Error::NotFound { what: self.request.place.name() + "@" + &digest.to_string() });
+        }
+        let own = own?;
+        let signers: Vec<Fingerprint> =
+            self.request.keys.iter().map(SigningKey::fingerprint).collect();
+        let mut admitted = None;
+        for signer in &signers {
+            let by_signer = |finding: &&Finding| {
+                finding.evidence().is_some_and(|evidence| evidence.signer() == signer)
+            };
+            let findings: Vec<Finding> =
+                before.gathered.findings.iter().chain(&own).filter(by_signer).cloned().collect();
+            let demands = Demands { provenance: true };
+            let verdict = policy::judge(digest, &self.artifact.annotations, &findings, &[], demands);
+            match verdict.admit() {
+                Some(token) => admitted = Some(token),
+                None => return Err(Error::Verdict(Box::new(verdict))),
+            }
+        }
+        let admitted =
+            admitted.ok_or_else(|| Error::Internal("publish was called without a key".into()))?;
+        let mut statements = lines(&before.gathered.findings, &signers, false);
+        statements.extend(lines(&own, &signers, true));
+        Ok((admitted, statements))
+    }
+
+    async fn read_back(&self, parcel: &Parcel) -> Result<Vec<Finding>> {
+        let digest = self.artifact.subject.digest;
+        let keys: Vec<PublicKey> =
+            self.request.keys.iter().map(|key| key.public().clone()).collect();
+        let bundles = parcel.bundles.iter().map(|made| {
+            let keys = &keys;
+            async move {
+                let key = Key::Digest(made.descriptor.digest);
+                let (manifest, bytes) = futures::try_join!(
+                    self.store.manifest(&key),
+                    self.store.blob(&made.layer, made.layer.size),
+                )?;
+                if manifest.is_none() {
+                    let action = format!("read back the statement `{}`", made.descriptor.digest);
+                    return Err(RegistryError::new(action, Fault::NotFound));
+                }
+                let found = Found {
+                    format: Format::Bundle,
+                    manifest: made.descriptor.digest,
+                    bytes: bytes.to_vec(),
+                    signature: None,
+                };
+                Ok(evidence::check(&digest, keys, &found))
+            }
+        });
+        let legacy = parcel.legacy.iter().map(|(_, layer)| {
+            let keys = &keys;
+            async move {
+                let bytes = self.store.blob(layer, layer.size).await?;
+                let signature =
+                    layer.annotations.as_ref().and_then(|a| a.get(media::COSIGN_SIGNATURE)).cloned();
+                let found = Found {
+                    format: Format::LegacySignature,
+                    manifest: layer.digest,
+                    bytes: bytes.to_vec(),
+                    signature,
+                };
+                Ok::<_, RegistryError>(evidence::check(&digest, keys, &found))
+            }
+        });
+        let (mut bundles, legacy) =
+            futures::try_join!(future::try_join_all(bundles), future::try_join_all(legacy))?;
+        bundles.extend(legacy);
+        Ok(bundles)
+    }
+
+    /// Moves the tags to what was admitted; how many were written.
+    async fn move_tags(&self, admitted: &Admitted, now: &[TagState]) -> Result<u64> {
+        let todo = now.iter().filter(|state| state.digest != Some(*admitted.digest()));
+        let moves: Vec<_> =
+            todo.map(|state| move_tag(self.store, admitted, state, &self.artifact.manifest)).collect();
+        let count = moves.len() as u64;
+        stream::iter(moves).buffer_unordered(UPLOADS).try_collect::<Vec<()>>().await?;
+        Ok(count)
+    }
+}
+
+/// Points a tag at what was admitted.
+async fn move_tag(store: &Store, admitted: &Admitted, now: &TagState, manifest: &Bytes) -> Result<()> {
+    let expect = match now.digest {
+        None => Expect::Absent,
+        Some(_) => Expect::Anything,
+    };
+    let key = Key::Tag(now.tag.clone());
+    match store.put_manifest(&key, media::OCI_MANIFEST, manifest.clone(), &expect).await {
+        Ok(_) => Ok(()),
+        // Another publisher of the same commit may have been faster.
+        Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {
+            match store.resolve(&now.tag).await? {
+                Some(digest) if digest == *admitted.digest() => Ok(()),
+                _ => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The verified statements of the signers, for the report.
+fn lines(findings: &[Finding], signers: &[Fingerprint], made: bool) -> Vec<StatementLine> {
+    findings
+        .iter()
+        .filter_map(|finding| {
+            let signer = *finding.evidence()?.signer();
+            signers.contains(&signer).then(|| StatementLine {
+                predicate_type: finding.predicate_type.clone().unwrap_or_default(),
+                manifest: finding.manifest,
+                signer,
+                format: finding.format,
+                made,
+            })
+        })
+        .collect()
+}
+
+/// The warnings of a judgement, or its problems when they stop the publish.
+///
+/// # Errors
+/// [`Error::Problems`] with errors, or with `strict` any problem.
+pub fn refuse_problems(problems: Vec<Problem>, strict: bool) -> Result<Vec<Problem>> {
+    let stops = |problem: &Problem| strict || problem.severity == Severity::Error;
+    match problems.iter().any(stops) {
+        true => Err(Error::Problems(problems)),
+        false => Ok(problems),
+    }
+}

@@ -1,0 +1,425 @@
+//! Kustomization files (`kustomize.config.k8s.io`), as far as it takes to know
+//! what they name and how they rename it.
+//!
+//! Not to be confused with Flux's `Kustomization` (`kustomize.toolkit.fluxcd.io`),
+//! which is an object like any other. Nothing is built: patches are not
+//! applied and remote resources not fetched.
+
+use std::ops::Range;
+
+use super::{
+    object::{NamedImage, group},
+    path::RelPath,
+    problem::{Problem, code},
+    scope::{Hidden, Scope, Spot},
+    secret,
+    workload::push_key,
+    yaml::{self, Kind, Node},
+};
+
+/// The group of kustomizations.
+pub const GROUP: &str = "kustomize.config.k8s.io";
+/// The group of Flux's objects of the same kind.
+const FLUX_GROUP: &str = "kustomize.toolkit.fluxcd.io";
+
+/// The names under which kustomize looks for a kustomization.
+pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Whether kustomize would read `path` as the kustomization of its directory.
+pub fn is_file_name(path: &RelPath) -> bool {
+    FILE_NAMES.contains(&path.file_name())
+}
+
+/// What a kustomization says.
+#[derive(Debug, Default)]
+pub struct Kustomization {
+    /// Whether it is a Component, which is nothing by itself.
+    pub component: bool,
+    /// How it renames what it includes.
+    pub rename: Rename,
+    /// The files and directories that it names, in the order of the file.
+    pub references: Vec<Reference>,
+    /// The images that it puts in the place of others.
+    pub images: Vec<NamedImage>,
+}
+
+/// The transformers that change the identity of objects.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Rename {
+    /// `namespace`.
+    pub namespace: Option<Box<str>>,
+    /// `namePrefix`.
+    pub prefix: Box<str>,
+    /// `nameSuffix`.
+    pub suffix: Box<str>,
+}
+
+/// A file or directory that a kustomization names.
+#[derive(Debug)]
+pub struct Reference {
+    /// As what.
+    pub role: Role,
+    /// The name as written.
+    pub target: Box<str>,
+    /// Where it is written.
+    pub spot: Spot,
+}
+
+/// As what a kustomization names a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `resources`: a file of objects, or the directory of a kustomization.
+    Resource,
+    /// `bases` and `components`: the directory of a kustomization.
+    Root,
+    /// As a patch.
+    Patch,
+    /// As data or configuration: it holds no objects of the bundle.
+    Data,
+    /// `generators`, `transformers`, `validators`: a file or such a directory.
+    Plugin,
+}
+
+/// What a document in a file of one of [`FILE_NAMES`], or with kustomize's
+/// kind, is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A kustomization.
+    Kustomization,
+    /// A kustomization in a file that kustomize does not look for.
+    Elsewhere,
+    /// Another object in a file that kustomize reads as a kustomization.
+    Misplaced,
+    /// Neither.
+    No,
+}
+
+/// What `root`, a document of `file`, is to kustomize.
+pub fn found(file: &RelPath, root: Node<'_>) -> Found {
+    let named = is_file_name(file);
+    let kind = root.str_at(&["kind"]);
+    let of = root.str_at(&["apiVersion"]).map(group);
+    let kinds = [None, Some("Kustomization"), Some("Component")];
+    let own_group = of.is_none() || of == Some(GROUP);
+    match (named, own_group && kinds.contains(&kind)) {
+        (true, true) => Found::Kustomization,
+        (true, false) => Found::Misplaced,
+        (false, true) if of.is_some() && kind.is_some() => Found::Elsewhere,
+        (false, _) => Found::No,
+    }
+}
+
+/// The problem of a document that is [`Found::Elsewhere`] or
+/// [`Found::Misplaced`].
+pub fn misnamed(scope: &Scope<'_>, root: Node<'_>, found: Found) -> Problem {
+    let at = root.get("kind").unwrap_or(root);
+    let flux = root.str_at(&["apiVersion"]).map(group) == Some(FLUX_GROUP);
+    let (message, hint) = match found {
+        Found::Elsewhere => (
+            "kustomize reads a kustomization only from a file with its name",
+            "name the file `kustomization.yaml`",
+        ),
+        _ if flux => (
+            "kustomize reads this file as its own kustomization, but it holds a Kustomization of Flux",
+            "give the file another name, such as `flux-kustomization.yaml`",
+        ),
+        _ => (
+            "kustomize reads this file as a kustomization, but it holds another object",
+            "give the file another name",
+        ),
+    };
+    scope.warning(code::KUSTOMIZATION_NAME, at, "kind", message).hint(hint)
+}
+
+/// What of a kustomization must not be shown: the literals of secretGenerator,
+/// and inline patches, which may patch Secrets.
+pub fn hidden(root: Node<'_>) -> Hidden {
+    let literals = root.get("secretGenerator").map(Node::range);
+    let inline = |key: &str| root.get(key).map(Node::range);
+    let patches: Vec<Range<usize>> = ["patches", "patchesStrategicMerge", "patchesJson6902"]
+        .into_iter()
+        .filter_map(inline)
+        .filter(|_| mentions_secret(root))
+        .collect();
+    Hidden::Lines(literals.into_iter().chain(patches).collect())
+}
+
+fn mentions_secret(root: Node<'_>) -> bool {
+    let text = |node: Node<'_>| node.as_str().is_some_and(|text| text.contains("Secret"));
+    let of_patch = |patch: Node<'_>| {
+        text(patch)
+            || patch.get("patch").is_some_and(text)
+            || patch.str_at(&["target", "kind"]) == Some("Secret")
+    };
+    ["patches", "patchesStrategicMerge", "patchesJson6902"]
+        .into_iter()
+        .filter_map(|key| root.get(key))
+        .any(|list| list.items().any(of_patch))
+}
+
+/// What reading a kustomization gave.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// What it says.
+    pub kustomization: Kustomization,
+    /// What is wrong with it by itself.
+    pub problems: Vec<Problem>,
+    /// Secrets in clear, which may be allowed.
+    pub secrets: Vec<Problem>,
+}
+
+/// Reads a kustomization.
+pub fn read(scope: &Scope<'_>, root: Node<'_>) -> Read {
+    let mut read = Read::default();
+    let text = |key: &str| root.str_at(&[key]).filter(|text| !text.is_empty());
+    read.kustomization.component = text("kind") == Some("Component");
+    read.kustomization.rename = Rename {
+        namespace: text("namespace").map(Into::into),
+        prefix: text("namePrefix").unwrap_or_default().into(),
+        suffix: text("nameSuffix").unwrap_or_default().into(),
+    };
+    let mut reader = Reader { scope, read: &mut read };
+    for (key, role) in [
+        ("resources", Role::Resource),
+        ("bases", Role::Root),
+        ("components", Role::Root),
+        ("crds", Role::Data),
+        ("configurations", Role::Data),
+        ("generators", Role::Plugin),
+        ("transformers", Role::Plugin),
+        ("validators", Role::Plugin),
+        ("patchesStrategicMerge", Role::Patch),
+    ] {
+        reader.names(root, key, role);
+    }
+    reader.patches(root, "patches");
+    reader.patches(root, "patchesJson6902");
+    reader.field(root.get("openapi"), "path", "openapi.path");
+    for (index, entry) in reader.list(root, "replacements").into_iter().enumerate() {
+        reader.field(Some(entry), "path", &format!("replacements[{index}].path"));
+    }
+    reader.generators(root, "configMapGenerator");
+    reader.generators(root, "secretGenerator");
+    reader.images(root);
+    read
+}
+
+struct Reader<'r, 's, 'd> {
+    scope: &'s Scope<'d>,
+    read: &'r mut Read,
+}
+
+impl Reader<'_, '_, '_> {
+    /// The items of a list of the kustomization.
+    fn list<'n>(&mut self, root: Node<'n>, key: &str) -> Vec<Node<'n>> {
+        match root.get(key) {
+            Some(list) if list.kind() == Kind::Seq => list.items().collect(),
+            Some(other) if !other.is_null() => {
+                self.shape(other, key, "a sequence");
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn shape(&mut self, node: Node<'_>, path: &str, wanted: &str) {
+        let message = format!("`{path}` is {}; expected {wanted}", node.kind().name());
+        let problem = self.scope.error(code::KUSTOMIZATION_SHAPE, node, path, message);
+        self.read.problems.push(problem);
+    }
+
+    fn add(&mut self, node: Node<'_>, target: &str, role: Role, path: &str) {
+        let spot = self.scope.spot(node, path);
+        self.read.kustomization.references.push(Reference { role, target: target.into(), spot });
+    }
+
+    /// A list of names, of which some may be objects written in place.
+    fn names(&mut self, root: Node<'_>, key: &str, role: Role) {
+        for (index, item) in self.list(root, key).into_iter().enumerate() {
+            let path = format!("{key}[{index}]");
+            match item.as_str() {
+                Some(text) if is_inline(text) => self.inline_patch(item, text, &path),
+                Some(text) => self.add(item, text, role, &path),
+                None => self.shape(item, &path, "a path"),
+            }
+        }
+    }
+
+    fn patches(&mut self, root: Node<'_>, key: &str) {
+        for (index, patch) in self.list(root, key).into_iter().enumerate() {
+            let path = format!("{key}[{index}]");
+            if !patch.is_map() {
+                self.shape(patch, &path, "a mapping");
+                continue;
+            }
+            if let Some(node) = patch.get("path").filter(|node| !node.is_null()) {
+                match node.as_str() {
+                    Some(text) => self.add(node, text, Role::Patch, &format!("{path}.path")),
+                    None => self.shape(node, &format!("{path}.path"), "a path"),
+                }
+            }
+            if let Some((node, text)) =
+                patch.get("patch").and_then(|node| Some((node, node.as_str()?)))
+            {
+                self.inline_patch(node, text, &format!("{path}.patch"));
+            }
+        }
+    }
+
+    /// A patch written in place that puts data in clear into a Secret.
+    fn inline_patch(&mut self, node: Node<'_>, text: &str, path: &str) {
+        let mut documents = yaml::documents(text).filter_map(Result::ok);
+        let clear = documents.any(|document| {
+            let root = document.root();
+            let values = ["data", "stringData"].into_iter().filter_map(|field| root.get(field));
+            let mut texts = values.flat_map(Node::entries).filter_map(|(_, value)| value.scalar());
+            root.str_at(&["kind"]) == Some("Secret") && texts.any(secret::is_clear_text)
+        });
+        if clear {
+            let message = "a patch puts data in clear into a Secret";
+            let problem = self.scope.error(code::SECRET_CLEAR, node, path, message);
+            self.read.secrets.push(problem.hint(secret::HINT));
+        }
+    }
+
+    fn field(&mut self, node: Option<Node<'_>>, key: &str, path: &str) {
+        let Some(value) = node.and_then(|node| node.get(key)).filter(|node| !node.is_null()) else {
+            return;
+        };
+        match value.as_str() {
+            Some(text) => self.add(value, text, Role::Data, path),
+            None => self.shape(value, path, "a path"),
+        }
+    }
+
+    fn generators(&mut self, root: Node<'_>, key: &str) {
+        for (index, generator) in self.list(root, key).into_iter().enumerate() {
+            let path = format!("{key}[{index}]");
+            for list in ["files", "envs"] {
+                for (index, item) in self.list_of(generator, list, &path) {
+                    let path = format!("{path}.{list}[{index}]");
+                    match item.as_str() {
+                        // `key=path` names the key in the ConfigMap.
+                        Some(text) if list == "files" => {
+                            let target = text.split_once('=').map_or(text, |(_, target)| target);
+                            self.add(item, target, Role::Data, &path);
+                        }
+                        Some(text) => self.add(item, text, Role::Data, &path),
+                        None => self.shape(item, &path, "a path"),
+                    }
+                }
+            }
+            self.field(Some(generator), "env", &format!("{path}.env"));
+            if key == "secretGenerator" {
+                self.literals(generator, &path);
+            }
+        }
+    }
+
+    fn list_of<'n>(&mut self, node: Node<'n>, key: &str, path: &str) -> Vec<(usize, Node<'n>)> {
+        match node.get(key) {
+            Some(list) if list.kind() == Kind::Seq => list.items().enumerate().collect(),
+            Some(other) if !other.is_null() => {
+                self.shape(other, &format!("{path}.{key}"), "a sequence");
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn literals(&mut self, generator: Node<'_>, path: &str) {
+        for (index, literal) in self.list_of(generator, "literals", path) {
+            let Some(text) = literal.scalar() else { continue };
+            let (key, value) = text.split_once('=').unwrap_or(("", text));
+            if secret::is_clear_text(value.trim_matches(['"', '\''])) {
+                let key: String = key.chars().filter(|c| !c.is_control()).take(100).collect();
+                let path = format!("{path}.literals[{index}]");
+                let message = format!("secretGenerator writes `{key}` in clear");
+                let problem = self.scope.error(code::SECRET_CLEAR, literal, &path, message);
+                self.read.secrets.push(problem.hint(secret::HINT));
+            }
+        }
+    }
+
+    /// `images` replaces what the manifests name; what it says in full is an
+    /// image that the bundle names.
+    fn images(&mut self, root: Node<'_>) {
+        for (index, image) in self.list(root, "images").into_iter().enumerate() {
+            let text = |key: &str| image.get(key).and_then(Node::scalar).filter(|t| !t.is_empty());
+            let Some(name) = text("newName").or_else(|| text("name")) else { continue };
+            let mut reference = name.to_owned();
+            match (text("newTag"), text("digest")) {
+                (None, None) => continue,
+                (tag, digest) => {
+                    reference.extend(tag.map(|tag| format!(":{tag}")));
+                    reference.extend(digest.map(|digest| format!("@{digest}")));
+                }
+            }
+            let mut path = String::new();
+            push_key(&mut path, "images");
+            let path = format!("{path}[{index}]");
+            let unknown = super::image::parse(&reference).err();
+            self.read.kustomization.images.push(NamedImage {
+                path: path.into(),
+                reference: reference.into(),
+                unknown: unknown.map(|error| error.to_string().into()),
+            });
+        }
+    }
+}
+
+/// Whether a text that could be a path is an object written in place.
+fn is_inline(text: &str) -> bool {
+    text.contains('\n') || text.trim_start().starts_with('{')
+}
+
+/// Whether kustomize would fetch `target` instead of looking for a file: with a
+/// scheme, `user@host:…`, or on github.com
+/// (kustomize `api/internal/git/repospec.go`).
+pub fn is_remote(target: &str) -> bool {
+    let target = match target.get(..5) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("git::") => target.get(5..).unwrap_or_default(),
+        _ => target,
+    };
+    let lower = target.to_ascii_lowercase();
+    let schemes = ["ssh://", "http://", "https://", "git://"];
+    let host = lower.split(['/', ':']).next().unwrap_or_default();
+    let scp = lower.split_once('@').is_some_and(|(user, rest)| {
+        !user.is_empty() && !user.contains('/') && rest.contains([':', '/'])
+    });
+    schemes.iter().any(|scheme| lower.starts_with(scheme))
+        || scp
+        || ((host == "github.com" || host == "www.github.com") && lower.len() > host.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remote_targets() {
+        for yes in [
+            "https://github.com/org/repo//deploy?ref=v1",
+            "https://example.com/crds.yaml",
+            "github.com/org/repo/path?ref=v1",
+            "GitHub.com/org/repo",
+            "github.com:org/repo",
+            "git@github.com:org/repo.git",
+            "git::https://example.com/x",
+            "ssh://git@example.com/x",
+        ] {
+            assert!(is_remote(yes), "{yes}");
+        }
+        for no in [
+            "a.yaml",
+            "../base",
+            "gitlab.com/org/repo",
+            "github.com",
+            "x@y",
+            "file:///a",
+            "a/b@c/d",
+        ] {
+            assert!(!is_remote(no), "{no}");
+        }
+    }
+}
