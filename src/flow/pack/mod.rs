@@ -274,8 +274,7 @@ fn patterns(root: &Path, options: &Options) -> Result<(Patterns, Vec<Problem>), 
     let limit = options.limits.entries.saturating_mul(WALKED_PER_ENTRY);
     files::walk(root, options.resolve_symlinks, &mut |found| {
         walked += 1;
-        if walked > limit || found.path.split(|b| *b == b'/').next_back() == Some(select::GIT)
-        {
+        if walked > limit || found.path.split(|b| *b == b'/').next_back() == Some(select::GIT) {
             return false;
         }
         let Some(path) = std::str::from_utf8(&found.path).ok().and_then(|t| RelPath::new(t).ok())
