@@ -58,8 +58,9 @@ pub mod prepare;
 
 use plan::{Missing, Plan, Present, TagState};
 
-/// How many uploads run at a time.
-const UPLOADS: usize = 6;
+/// How many uploads run at a time: all that one signer needs, so that they cost
+/// two round trips and not four.
+const UPLOADS: usize = 16;
 
 /// What to publish, and how.
 pub struct Request {
