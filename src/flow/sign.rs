@@ -197,7 +197,10 @@ async fn store(
     let blobs = parcel.blobs(digest, signatures)?;
     futures::future::try_join_all(blobs.iter().map(|blob| store.put_blob(blob, None))).await?;
     let pushed = attach::push(store, digest, parcel).await?;
-    attach::shelve(store, digest, parcel, pushed, gathered.shelf.api).await
+    let nothing = async || Ok(());
+    let (stored, ()) =
+        attach::shelve(store, digest, parcel, pushed, gathered.shelf.api, nothing).await?;
+    Ok(stored)
 }
 
 fn created() -> String {

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Requests that are sent together must overlap, also on a busy machine.
-const LATENCY: Duration = Duration::from_millis(50);
+const LATENCY: Duration = Duration::from_millis(120);
 
 fn worlds() -> [World; 2] {
     let slow = |config: Config| World::new(Config { latency: LATENCY, ..config });
