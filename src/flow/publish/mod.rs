@@ -216,12 +216,12 @@ pub async fn publish(
     let tags: Vec<Tag> =
         request.tags.iter().cloned().chain(request.keep_tag.then_some(keep)).collect();
     let provenance = artifact.provenance(&request, (started, clock::now()));
-    if request.dry_run {
-        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
-    }
     watch(Event::Step("looking at what is there"));
     let before = look(&store, registries, &artifact, &tags, &request.keys).await?;
     refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
+    if request.dry_run {
+        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
+    }
     let signers: Vec<Fingerprint> = request.keys.iter().map(SigningKey::fingerprint).collect();
     let present = Present {
         digest: &artifact.subject.digest,
