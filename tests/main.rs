@@ -4,6 +4,8 @@
 
 // What the documentation says is true.
 mod docs;
+// Whole flows, whatever the registry does.
+mod flow;
 // Real git: what is read, and that a hostile work tree runs nothing.
 mod git;
 // Who may import whom.
