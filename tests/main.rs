@@ -17,6 +17,8 @@ mod layout;
 mod lock;
 // What is packed, and what comes out of a layer again.
 mod packing;
+// The programs that others use, real ones: each reads what the other wrote.
+mod peers;
 // What is signed keeps to its JSON Schema.
 mod provenance;
 
