@@ -4,6 +4,8 @@
 
 // What the documentation says is true.
 mod docs;
+// Inputs that fuzzing found worth keeping.
+mod fuzz_corpus;
 // Real git: what is read, and that a hostile work tree runs nothing.
 mod git;
 // Who may import whom.
