@@ -7,8 +7,8 @@
 
 use std::{fmt, str::FromStr};
 
+use aws_lc_rs::digest::{self, Context, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 content digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +17,14 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self::from_output(&digest::digest(&SHA256, bytes))
+    }
+
+    /// The 32 bytes that SHA-256 gives.
+    fn from_output(output: &digest::Digest) -> Self {
+        let mut raw = [0; 32];
+        raw.iter_mut().zip(output.as_ref()).for_each(|(to, from)| *to = *from);
+        Self(raw)
     }
 
     /// The 64 hexadecimal digits, without the algorithm.
@@ -99,10 +106,19 @@ impl schemars::JsonSchema for Digest {
 }
 
 /// Hashes a stream into a [`Digest`] and counts its bytes.
-#[derive(Clone, Default)]
+///
+/// By aws-lc rather than `sha2`: twice as fast where the processor has no
+/// instructions for SHA, and every byte of a bundle is hashed.
+#[derive(Clone)]
 pub struct Hasher {
-    state: Sha256,
+    state: Context,
     length: u64,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self { state: Context::new(&SHA256), length: 0 }
+    }
 }
 
 impl Hasher {
@@ -119,7 +135,7 @@ impl Hasher {
 
     /// The digest of everything taken in.
     pub fn finish(self) -> Digest {
-        Digest(self.state.finalize().into())
+        Digest::from_output(&self.state.finish())
     }
 }
 

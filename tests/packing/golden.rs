@@ -36,9 +36,9 @@ struct Bundle {
 #[serde(untagged)]
 enum Content {
     Text(String),
-    /// HelmReleases made up from a number.
+    /// HelmReleases made up from a range of numbers.
     Releases {
-        releases: u32,
+        releases: [u32; 2],
     },
 }
 
@@ -46,7 +46,7 @@ impl Content {
     fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Releases { releases } => (0..*releases).map(release).collect(),
+            Self::Releases { releases: [from, to] } => (*from..*to).map(release).collect(),
         }
     }
 }
@@ -57,7 +57,7 @@ fn release(number: u32) -> String {
     format!(
         "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: app-{number}\n  \
          namespace: team-{}\nspec:\n  interval: 10m\n  chart:\n    spec:\n      chart: podinfo\n      \
-         version: 6.{}.{}\n  values:\n    image: {{repository: ghcr.io/acme/app-{number}, digest: \"{noise}\"}}\n",
+         version: 6.{}.{}\n      sourceRef: {{kind: HelmRepository, name: podinfo}}\n  values:\n    image: {{repository: ghcr.io/acme/app-{number}, digest: \"{noise}\"}}\n",
         number % 17,
         number % 9,
         number % 23,
@@ -78,8 +78,10 @@ fn compute(bundle: &Bundle, odd: bool) -> Bundle {
         make_odd(root.path(), &files);
     }
     let packed = packed(root.path(), &Options::default());
-    assert_eq!(packed.judgement.problems, [], "{}", bundle.name);
-    let layer = packed.layer.as_ref().expect("layer");
+    let problems = codes(&packed.judgement.problems);
+    let Some(layer) = &packed.layer else {
+        panic!("`{}` has problems: {:?}", bundle.name, problems.first());
+    };
     Bundle {
         packed: names(&packed).into_iter().map(str::to_owned).collect(),
         diff_id: layer.diff_id.to_string(),

@@ -15,7 +15,8 @@ use sluicegate::{
 
 use super::*;
 
-const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+/// A file that is parsed; with no object in it, so that it can be there twice.
+const MANIFEST: &str = "replicas: 1\n";
 
 #[test]
 fn a_directory_may_itself_be_a_link() {
@@ -194,11 +195,7 @@ fn blobs_are_those_of_git() {
     let root = directory(&[("a.yaml", "hello\n"), ("b.bin", "")]);
     let blobs = |git_hash, layer| {
         let packed = packed(root.path(), &Options { git_hash, layer, ..Options::default() });
-        packed
-            .files
-            .into_iter()
-            .map(|file| file.git_blob.map(|id| id.to_string()))
-            .collect::<Vec<_>>()
+        packed.files.iter().map(|f| f.git_blob.map(|id| id.to_string())).collect::<Vec<_>>()
     };
     let expected = [
         Some("ce013625030ba8dba906f756967f9e9ca394464a".to_owned()),
