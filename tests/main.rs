@@ -6,6 +6,8 @@
 mod docs;
 // Whole flows, whatever the registry does.
 mod flow;
+// Inputs that fuzzing found worth keeping.
+mod fuzz_corpus;
 // Real git: what is read, and that a hostile work tree runs nothing.
 mod git;
 // Who may import whom.

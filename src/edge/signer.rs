@@ -120,10 +120,21 @@ pub fn load(
     reference: &str,
     password: &mut dyn FnMut(&str) -> Result<Zeroizing<String>, SignerError>,
 ) -> Result<Loaded, SignerError> {
-    let text = read(reference)?;
+    parse(&read(reference)?, reference, password)
+}
+
+/// Parses a private key; `reference` says in errors where it came from.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(
+    text: &[u8],
+    reference: &str,
+    password: &mut dyn FnMut(&str) -> Result<Zeroizing<String>, SignerError>,
+) -> Result<Loaded, SignerError> {
     let bad =
         |fault: &str| SignerError::Malformed { reference: reference.into(), fault: fault.into() };
-    let blocks = pem::parse_many(text.as_slice()).map_err(|_| bad("it is not PEM"))?;
+    let blocks = pem::parse_many(text).map_err(|_| bad("it is not PEM"))?;
     let block = match blocks.as_slice() {
         [block] => block,
         [] => return Err(bad("it holds no PEM block")),
@@ -290,6 +301,54 @@ fn encrypt(der: &[u8], password: &[u8]) -> Result<Zeroizing<String>, SignerError
     Ok(Zeroizing::new(pem::encode_config(&pem::Pem::new(LABEL, json), config)))
 }
 
+/// The encrypted content of a key file, found well-formed.
+pub struct Sealed {
+    log_n: u8,
+    salt: Vec<u8>,
+    nonce: [u8; 24],
+    sealed: Vec<u8>,
+}
+
+impl Sealed {
+    /// Reads the JSON of a key file.
+    ///
+    /// # Errors
+    /// [`SignerError::Malformed`].
+    pub fn parse(json: &[u8], reference: &str) -> Result<Self, SignerError> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let bad = |fault: &str| SignerError::Malformed {
+            reference: reference.into(),
+            fault: fault.into(),
+        };
+        let envelope: Envelope =
+            serde_json::from_slice(json).map_err(|_| bad("its content is not cosign's JSON"))?;
+        let KdfParams { n, r, p } = envelope.kdf.params;
+        let log_n = LOG_N_READ.into_iter().find(|log| n == 1 << log);
+        let (Some(log_n), "scrypt", "nacl/secretbox", 8, 1) =
+            (log_n, envelope.kdf.name.as_str(), envelope.cipher.name.as_str(), r, p)
+        else {
+            return Err(bad(
+                "its cipher or scrypt parameters are not among cosign's; expected `scrypt` with N 32768, 65536 or 131072, r 8, p 1 and `nacl/secretbox`",
+            ));
+        };
+        let decode = |text: &str| STANDARD.decode(text).map_err(|_| bad("its base64 is malformed"));
+        let nonce = decode(&envelope.cipher.nonce)?;
+        Ok(Self {
+            log_n,
+            salt: decode(&envelope.kdf.salt)?,
+            nonce: nonce.try_into().map_err(|_| bad("its nonce is not 24 bytes"))?,
+            sealed: decode(&envelope.ciphertext)?,
+        })
+    }
+
+    /// Decrypts it; `None` when the password does not fit.
+    fn open(&self, password: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, SignerError> {
+        let secretbox = secretbox(password, &self.salt, self.log_n)?;
+        let opened = secretbox.decrypt((&self.nonce).into(), self.sealed.as_slice());
+        Ok(opened.ok().map(Zeroizing::new))
+    }
+}
+
 /// Opens the JSON of a key file.
 ///
 /// # Errors
@@ -300,29 +359,8 @@ pub fn decrypt(
     password: &[u8],
     reference: &str,
 ) -> Result<Zeroizing<Vec<u8>>, SignerError> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let bad =
-        |fault: &str| SignerError::Malformed { reference: reference.into(), fault: fault.into() };
-    let envelope: Envelope =
-        serde_json::from_slice(json).map_err(|_| bad("its content is not cosign's JSON"))?;
-    let KdfParams { n, r, p } = envelope.kdf.params;
-    let log_n = LOG_N_READ.into_iter().find(|log| n == 1 << log);
-    let (Some(log_n), "scrypt", "nacl/secretbox", 8, 1) =
-        (log_n, envelope.kdf.name.as_str(), envelope.cipher.name.as_str(), r, p)
-    else {
-        return Err(bad(
-            "its cipher or scrypt parameters are not among cosign's; expected `scrypt` with N 32768, 65536 or 131072, r 8, p 1 and `nacl/secretbox`",
-        ));
-    };
-    let decode = |text: &str| STANDARD.decode(text).map_err(|_| bad("its base64 is malformed"));
-    let salt = decode(&envelope.kdf.salt)?;
-    let nonce: [u8; 24] =
-        decode(&envelope.cipher.nonce)?.try_into().map_err(|_| bad("its nonce is not 24 bytes"))?;
-    let sealed = decode(&envelope.ciphertext)?;
-    let opened = secretbox(password, &salt, log_n)?
-        .decrypt((&nonce).into(), sealed.as_slice())
-        .map_err(|_| SignerError::Password { reference: reference.into() })?;
-    Ok(Zeroizing::new(opened))
+    let opened = Sealed::parse(json, reference)?.open(password)?;
+    opened.ok_or_else(|| SignerError::Password { reference: reference.into() })
 }
 
 fn secretbox(password: &[u8], salt: &[u8], log_n: u8) -> Result<XSalsa20Poly1305, SignerError> {
