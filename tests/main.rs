@@ -17,3 +17,10 @@ mod lock;
 mod packing;
 // What is signed keeps to its JSON Schema.
 mod provenance;
+
+// Registries over HTTP: what each verb does, and what a hostile registry, token
+// realm or redirect cannot make it do.
+mod registry;
+
+// A registry inside the test process, with switches for its faults.
+mod support;

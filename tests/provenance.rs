@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluicegate::model::{
     bundle::{
         lock::{Lock, Locked, Unresolved},
-        need::{Need, Target},
+        need::{Kind, Need, Target},
         object::ObjectId,
         path::RelPath,
     },
@@ -187,6 +187,7 @@ fn asserted() -> Source {
 
 fn lock() -> Lock {
     let need = Need {
+        kind: Kind::Chart,
         file: RelPath::new("releases/podinfo.yaml").expect("a path"),
         object: ObjectId {
             group: "helm.toolkit.fluxcd.io".into(),

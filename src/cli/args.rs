@@ -404,7 +404,7 @@ pub struct Registry {
     #[arg(long, value_name = "HOST")]
     pub token_realm: Vec<String>,
     /// How long one operation may take, with its retries
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
     /// The largest manifest that is read, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024)]

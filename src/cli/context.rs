@@ -29,7 +29,7 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
         Some(Place::Registry(repository)) => Some(repository.host().to_owned()),
         Some(Place::Layout(_)) | None => None,
     };
-    let login = match (&flags.registry_username, host) {
+    let login = match (&flags.registry_username, host.clone()) {
         (Some(username), Some(host)) => {
             Some(Login { host, username: username.clone(), password: password()? })
         }
@@ -47,6 +47,7 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
         client_cert: flags.client_cert.clone(),
         client_key: flags.client_key.clone(),
         login,
+        own_hosts: host.into_iter().collect(),
         token_realms: flags.token_realm.clone(),
         deadline: flags.timeout,
         limits: Limits {
@@ -59,7 +60,10 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
         ..Options::default()
     };
     Registries::new(options).map_err(|error| {
-        Error::usage(format!("cannot {}: {}", error.action, error.fault), "check the registry flags")
+        Error::usage(
+            format!("cannot {}: {}", error.action, error.fault),
+            "check the registry flags",
+        )
     })
 }
 

@@ -1,6 +1,6 @@
 //! `sluicegate inspect`.
 
-use std::process::ExitCode;
+use std::{collections::HashMap, process::ExitCode};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,11 +8,15 @@ use serde::Serialize;
 use crate::{
     flow::{
         error::Result,
-        inspect::{self, Inspection},
+        inspect::{self, Inside, Inspection},
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
-        bundle::object::Object,
+        bundle::{
+            need::{Kind, Need},
+            object::{Object, ObjectId},
+            path::RelPath,
+        },
         digest::Digest,
         reference::Reference,
     },
@@ -76,19 +80,10 @@ struct ObjectView {
     name: String,
     /// The file it is in.
     file: String,
-    /// The chart that a HelmRelease installs.
-    chart: Option<ChartView>,
+    /// The charts that it names, with their versions.
+    charts: Vec<String>,
     /// The images that it names.
     images: Vec<String>,
-}
-
-/// The chart that a HelmRelease installs.
-#[derive(Debug, Serialize, JsonSchema)]
-struct ChartView {
-    /// Its name, or the object that `chartRef` names.
-    name: String,
-    /// The version or range as written.
-    version: Option<String>,
 }
 
 /// A referrer that holds no statement.
@@ -114,7 +109,7 @@ fn view(reference: &Reference, found: &Inspection) -> View {
     let content = &found.artifact.content;
     let annotations = content.annotations();
     let manifest = &found.artifact.manifest.descriptor;
-    let objects = found.objects.as_ref().ok().map(|all| all.iter().map(object).collect());
+    let objects = found.inside.as_ref().ok().map(objects);
     View {
         schema: "sluicegate.dev/inspect/v1",
         reference: reference.to_string(),
@@ -123,7 +118,7 @@ fn view(reference: &Reference, found: &Inspection) -> View {
         size: manifest.size + content.layers.iter().map(|layer| layer.size).sum::<u64>(),
         layers: content.layers.iter().map(layer).collect(),
         objects,
-        objects_error: found.objects.as_ref().err().cloned(),
+        objects_error: found.inside.as_ref().err().cloned(),
         statements: found
             .gathered
             .findings
@@ -137,30 +132,40 @@ fn view(reference: &Reference, found: &Inspection) -> View {
 }
 
 fn layer(layer: &Descriptor) -> LayerView {
-    LayerView {
-        media_type: layer.media_type.clone(),
-        digest: layer.digest,
-        size: layer.size,
-    }
+    LayerView { media_type: layer.media_type.clone(), digest: layer.digest, size: layer.size }
 }
 
-fn object(object: &Object) -> ObjectView {
+/// Each object with what it names.
+fn objects(inside: &Inside) -> Vec<ObjectView> {
+    let mut named: HashMap<(&RelPath, &ObjectId), Vec<&Need>> = HashMap::new();
+    for need in &inside.needs {
+        named.entry((&need.file, &need.object)).or_default().push(need);
+    }
+    let of = |object: &Object| {
+        let id = object.id();
+        let needs = named.get(&(object.file(), &id)).map(Vec::as_slice).unwrap_or_default();
+        self::object(object, needs)
+    };
+    inside.objects.iter().map(of).collect()
+}
+
+fn object(object: &Object, needs: &[&Need]) -> ObjectView {
+    let references = |kind| {
+        needs.iter().filter(|need| need.kind == kind).map(|need| need.reference.clone()).collect()
+    };
     ObjectView {
         api_version: object.api_version().to_owned(),
         kind: object.kind().to_owned(),
         namespace: object.namespace().to_owned(),
         name: object.name().to_owned(),
         file: object.file().to_string(),
-        chart: object.chart().map(|chart| ChartView { name: chart.name, version: chart.version }),
-        images: object.images().iter().map(|image| image.reference.to_string()).collect(),
+        charts: references(Kind::Chart),
+        images: references(Kind::Image),
     }
 }
 
 fn attachment(descriptor: &Descriptor) -> AttachmentView {
-    AttachmentView {
-        artifact_type: descriptor.artifact_type.clone(),
-        digest: descriptor.digest,
-    }
+    AttachmentView { artifact_type: descriptor.artifact_type.clone(), digest: descriptor.digest }
 }
 
 /// A branch of the tree that is drawn.
@@ -178,7 +183,7 @@ fn text(view: &View) -> String {
         title: format!("layer  {}  {}  {}", layer.media_type, layer.digest, view::size(layer.size)),
         leaves: Vec::new(),
     }));
-    branches.push(objects(view));
+    branches.push(object_branch(view));
     branches.push(Branch {
         title: format!("statements  {}", view.statements.len()),
         leaves: view.statements.iter().map(EvidenceView::line).collect(),
@@ -199,7 +204,7 @@ fn text(view: &View) -> String {
     draw(&format!("{}\n{}", view.reference, view.digest), &branches)
 }
 
-fn objects(view: &View) -> Branch {
+fn object_branch(view: &View) -> Branch {
     match &view.objects {
         None => Branch {
             title: "objects  unknown".into(),
@@ -217,10 +222,11 @@ fn object_line(object: &ObjectView) -> String {
         true => object.name.clone(),
         false => format!("{}/{}", object.namespace, object.name),
     };
-    let chart = object.chart.as_ref().map_or_else(String::new, |chart| {
-        format!("  chart {} {}", chart.name, chart.version.as_deref().unwrap_or("(any version)"))
-    });
-    format!("{}  {name}{chart}  ({})", object.kind, object.file)
+    let named = |what: &str, references: &[String]| -> String {
+        references.iter().map(|reference| format!("  {what} {reference}")).collect()
+    };
+    let (charts, images) = (named("chart", &object.charts), named("image", &object.images));
+    format!("{}  {name}{charts}{images}  ({})", object.kind, object.file)
 }
 
 fn draw(root: &str, branches: &[Branch]) -> String {

@@ -19,7 +19,11 @@ const MAX_PASSWORD: u64 = 64 * 1024;
 ///
 /// # Errors
 /// [`Error::Signer`]; [`Error::Usage`] for a key that is given twice.
-pub fn signing(keys: &[String], password: args::Password, printer: &Printer) -> Result<Vec<SigningKey>> {
+pub fn signing(
+    keys: &[String],
+    password: args::Password,
+    printer: &Printer,
+) -> Result<Vec<SigningKey>> {
     let stdin = if password.key_password_stdin { Some(from_stdin()?) } else { None };
     let mut loaded: Vec<SigningKey> = Vec::new();
     for reference in keys {

@@ -112,9 +112,7 @@ fn allowed(cli: &Cli) -> Result<(), Error> {
 }
 
 /// Runs a flow; ends cleanly on Ctrl-C, which leaves nothing half-written.
-fn block_on(
-    flow: impl Future<Output = Result<ExitCode, Error>>,
-) -> Result<ExitCode, Error> {
+fn block_on(flow: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -105,7 +105,9 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     let request = request(args, printer)?;
     let watch = context::watch(printer);
     let outcome = match publish::publish(&registries, request, &watch).await {
-        Err(Error::Problems(problems)) => return check::refused("publish", &problems, &directory, printer),
+        Err(Error::Problems(problems)) => {
+            return check::refused("publish", &problems, &directory, printer);
+        }
         other => other?,
     };
     check::warnings(&outcome.warnings, &directory, printer)?;
@@ -144,6 +146,9 @@ fn request(args: Publish, printer: &Printer) -> Result<Request> {
                 .map(|text| text.parse::<Mirror>())
                 .collect::<Result<_, _>>()
                 .map_err(|error| Error::usage(error.to_string(), "write `HOST=HOST[/PREFIX]`"))?,
+            // A little longer than one operation may take, so that the reason
+            // is the registry's and not the clock's.
+            time_limit: args.registry.timeout + std::time::Duration::from_secs(2),
             ..LockOptions::default()
         },
     };

@@ -136,8 +136,7 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
 }
 
 fn judged_view(reference: &Reference, judged: &Judged) -> View {
-    let annotations =
-        judged.artifact.as_ref().map(|a| a.content.annotations()).unwrap_or_default();
+    let annotations = judged.artifact.as_ref().map(|a| a.content.annotations()).unwrap_or_default();
     let findings = &judged.gathered.findings;
     View {
         schema: "sluicegate.dev/verify/v1",

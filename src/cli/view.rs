@@ -174,7 +174,7 @@ pub struct NeedView {
 impl NeedView {
     fn new(need: &Need) -> Self {
         Self {
-            kind: if need.target.is_chart() { "chart" } else { "image" },
+            kind: need.kind.name(),
             reference: need.reference.clone(),
             file: need.file.to_string(),
             object: need.object.to_string(),

@@ -506,9 +506,8 @@ mod tests {
         assert!(write_pair(&prefix, &key, b"").is_err());
         assert!(!public.exists());
         assert_eq!(fs::read(&private).unwrap(), before);
-        assert_eq!(
-            load_public(private.to_str().unwrap()).unwrap_err().to_string().contains("public key"),
-            true
+        assert!(
+            load_public(private.to_str().unwrap()).unwrap_err().to_string().contains("public key")
         );
     }
 }

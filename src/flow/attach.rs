@@ -4,7 +4,7 @@
 //! what was made. Storing follows the OCI distribution specification: the
 //! manifest with `subject` is pushed, and the referrers tag is edited unless
 //! the registry keeps track by itself. Tags that several writers share are
-//! edited by [`keep`], which reads again until its own entries stay.
+//! edited by `keep`, which reads again until its own entries stay.
 
 use std::collections::BTreeSet;
 
@@ -33,6 +33,8 @@ use super::error::{Error, Result};
 
 /// How often a shared tag is rewritten before giving up on other writers.
 const MAX_ROUNDS: usize = 30;
+/// How many referrers are looked through for our own.
+const MAX_LISTED: usize = 20_000;
 /// How often the referrers API is asked for an entry that it acknowledged.
 const MAX_LISTINGS: u32 = 6;
 
@@ -67,12 +69,8 @@ impl Parcel {
     /// # Errors
     /// When signing fails.
     pub fn sign(&mut self, about: About<'_>, key: &SigningKey) -> Result<()> {
-        let payload = intoto::write(
-            &about.subject.digest,
-            None,
-            uris::SIGNATURE,
-            &serde_json::Map::new(),
-        )?;
+        let payload =
+            intoto::write(&about.subject.digest, None, uris::SIGNATURE, &serde_json::Map::new())?;
         self.bundle(about, key, uris::SIGNATURE, &payload)
     }
 
@@ -161,7 +159,11 @@ impl Parcel {
         let entries: Vec<_> = self.bundles.iter().map(|made| made.descriptor.clone()).collect();
         let made = attachment::index_with(existing, &entries)
             .map_err(|source| Error::shared_tag(Tag::referrers(subject), source))?;
-        Ok(made.map(|index| Edit { media_type: media::OCI_INDEX, manifest: index.into(), config: None }))
+        Ok(made.map(|index| Edit {
+            media_type: media::OCI_INDEX,
+            manifest: index.into(),
+            config: None,
+        }))
     }
 
     /// Refuses what stands at the shared tags when it cannot be added to, before
@@ -246,7 +248,9 @@ pub async fn shelve(
 ) -> Result<Stored> {
     let Pushed { acknowledged, index, signatures } = pushed;
     let index = async {
-        if parcel.bundles.is_empty() || (acknowledged && listed(store, subject, parcel, api).await?) {
+        if parcel.bundles.is_empty()
+            || (acknowledged && listed(store, subject, parcel, api).await?)
+        {
             return Ok((0, None));
         }
         let tag = Tag::referrers(subject);
@@ -275,7 +279,7 @@ async fn look(store: &Store, tag: &Tag, wanted: bool) -> Result<Option<Fetched>>
 /// referrers tag.
 async fn listed(store: &Store, subject: &Digest, parcel: &Parcel, api: bool) -> Result<bool> {
     for attempt in 0..MAX_LISTINGS {
-        match store.referrers(subject, usize::MAX).await? {
+        match store.referrers(subject, MAX_LISTED).await? {
             Referrers::Unsupported if !api => return Ok(false),
             Referrers::Unsupported => {}
             Referrers::Listed { descriptors, .. } => {
@@ -322,7 +326,9 @@ async fn keep(
                 }
                 let expect = match &now {
                     None => Expect::Absent,
-                    Some(Fetched { etag: Some(etag), .. }) => Expect::Unchanged { etag: etag.clone() },
+                    Some(Fetched { etag: Some(etag), .. }) => {
+                        Expect::Unchanged { etag: etag.clone() }
+                    }
                     Some(_) => Expect::Anything,
                 };
                 let key = Key::Tag(tag.clone());
@@ -346,7 +352,8 @@ async fn keep(
 /// Whether a refusal is because the config that was planned is not the one that
 /// is needed now: somebody signed between the look and the write.
 fn needs_config(error: &RegistryError, config: &Option<Blob>) -> bool {
-    config.is_some() && matches!(error.fault, Fault::Status { status: 400 | 404, .. } | Fault::NotFound)
+    config.is_some()
+        && matches!(error.fault, Fault::Status { status: 400 | 404, .. } | Fault::NotFound)
 }
 
 impl Error {

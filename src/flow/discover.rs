@@ -60,7 +60,12 @@ pub struct Shelf {
 }
 
 /// Gathers and checks every statement about `subject`.
-pub async fn gather(store: &Store, subject: &Digest, keys: &[PublicKey], limits: &Limits) -> Gathered {
+pub async fn gather(
+    store: &Store,
+    subject: &Digest,
+    keys: &[PublicKey],
+    limits: &Limits,
+) -> Gathered {
     let (listed, fallback, signatures, attestations) = futures::join!(
         store.referrers(subject, limits.statements.saturating_mul(LISTED)),
         read_tag(store, Tag::referrers(subject)),
@@ -82,15 +87,18 @@ pub async fn gather(store: &Store, subject: &Digest, keys: &[PublicKey], limits:
             Err(error) => gathered.gap(format!("the legacy {what} of `{subject}`"), &error),
         }
     }
-    let reader = Reader { store, subject, keys, limits, memory: Semaphore::new(kib(limits.in_flight)) };
-    let mut answers: Vec<_> = stream::iter(descriptors.iter().map(Work::Referrer).chain(legacy.iter().map(Work::Legacy)).enumerate())
-        .map(|(place, work)| {
-            let reader = &reader;
-            async move { (place, reader.look(work).await) }
-        })
-        .buffer_unordered(CONCURRENCY)
-        .collect()
-        .await;
+    let reader =
+        Reader { store, subject, keys, limits, memory: Semaphore::new(kib(limits.in_flight)) };
+    let mut answers: Vec<_> = stream::iter(
+        descriptors.iter().map(Work::Referrer).chain(legacy.iter().map(Work::Legacy)).enumerate(),
+    )
+    .map(|(place, work)| {
+        let reader = &reader;
+        async move { (place, reader.look(work).await) }
+    })
+    .buffer_unordered(CONCURRENCY)
+    .collect()
+    .await;
     answers.sort_by_key(|(place, _)| *place);
     for (_, looked) in answers {
         gathered.findings.extend(looked.findings);
@@ -213,7 +221,9 @@ impl Gathered {
     /// [`Error::Unread`] naming the first part that could not be read.
     pub fn refuse_gaps(&self) -> Result<(), Error> {
         match self.gaps.iter().find(|gap| !gap.cap) {
-            Some(gap) => Err(Error::Unread { message: format!("cannot read {}: {}", gap.what, gap.why) }),
+            Some(gap) => {
+                Err(Error::Unread { message: format!("cannot read {}: {}", gap.what, gap.why) })
+            }
             None => Ok(()),
         }
     }
@@ -222,7 +232,11 @@ impl Gathered {
         self.gaps.push(Gap { what, why: error.fault.to_string(), cap: false });
     }
 
-    fn api(&mut self, listed: Result<Referrers, RegistryError>, limits: &Limits) -> Vec<Descriptor> {
+    fn api(
+        &mut self,
+        listed: Result<Referrers, RegistryError>,
+        limits: &Limits,
+    ) -> Vec<Descriptor> {
         match listed {
             Ok(Referrers::Listed { descriptors, truncated }) => {
                 self.shelf.api = true;
@@ -260,7 +274,12 @@ impl Gathered {
 
     /// Each manifest once, those that claim to be bundles first, never more
     /// than the limit, never the artifact itself.
-    fn select(&mut self, descriptors: Vec<Descriptor>, subject: &Digest, limits: &Limits) -> Vec<Descriptor> {
+    fn select(
+        &mut self,
+        descriptors: Vec<Descriptor>,
+        subject: &Digest,
+        limits: &Limits,
+    ) -> Vec<Descriptor> {
         let mut distinct: BTreeMap<Digest, Descriptor> = BTreeMap::new();
         for descriptor in descriptors {
             let claims = attachment::claims_bundle(&descriptor);

@@ -6,7 +6,9 @@ use crate::{
         signer::SignerError,
     },
     model::{
-        bundle::{lock::LockFailure, problem::Problem}, policy::Verdict, reference::ReferenceError,
+        bundle::{lock::LockFailure, problem::Problem},
+        policy::Verdict,
+        reference::ReferenceError,
         statement::attachment::AppendError,
     },
 };
@@ -123,7 +125,10 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Registry(cause) => fault_class(&cause.fault),
-            Error::NotFound { .. } | Error::Unread { .. } | Error::Contended { .. } | Error::Interrupted
+            Error::NotFound { .. }
+            | Error::Unread { .. }
+            | Error::Contended { .. }
+            | Error::Interrupted
             | Error::Internal(_) => Class::Unknown,
             Error::Verdict(verdict) => match verdict.kind() {
                 crate::model::policy::Kind::Unknown(_) => Class::Unknown,
@@ -160,7 +165,9 @@ impl Error {
                 "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
             )),
             Error::Contended { .. } => Some("run it again; what was written stays".into()),
-            Error::NotFound { .. } => Some("check the spelling, and that it was published here".into()),
+            Error::NotFound { .. } => {
+                Some("check the spelling, and that it was published here".into())
+            }
             Error::Signer(SignerError::NoPassword { .. }) => Some(
                 "set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal".into(),
             ),
@@ -184,7 +191,8 @@ fn fault_class(fault: &Fault) -> Class {
 
 /// Every failure on a line of its own.
 fn lock_failures(failures: &[LockFailure]) -> String {
-    let mut text = format!("{} chart(s) or image(s) do not meet the demands on the lock:", failures.len());
+    let mut text =
+        format!("{} chart(s) or image(s) do not meet the demands on the lock:", failures.len());
     for LockFailure { need, reason, .. } in failures {
         text.push_str(&format!(
             "\n  `{}` ({}, {}, `{}`): {reason}",

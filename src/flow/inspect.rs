@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::{
     edge::registry::Registries,
     model::{
-        bundle::{check, object::Object},
+        bundle::{check, need::Need, object::Object},
         evidence::key::PublicKey,
         reference::Reference,
     },
@@ -24,10 +24,19 @@ use super::{
 pub struct Inspection {
     /// The artifact.
     pub artifact: Artifact,
-    /// The objects inside; why they are not known, when they are not.
-    pub objects: Result<Vec<Object>, String>,
+    /// What is inside; why it is not known, when it is not.
+    pub inside: Result<Inside, String>,
     /// The statements.
     pub gathered: Gathered,
+}
+
+/// What is inside an artifact.
+#[derive(Debug)]
+pub struct Inside {
+    /// The Kubernetes objects.
+    pub objects: Vec<Object>,
+    /// The charts and images that they name.
+    pub needs: Vec<Need>,
 }
 
 /// Reads it all. What is inside and what hangs off it are read at the same
@@ -41,15 +50,15 @@ pub async fn inspect(
     keys: &[PublicKey],
 ) -> Result<Inspection> {
     let artifact = verify::resolve(registries, reference).await?;
-    let (gathered, objects) = futures::join!(
+    let (gathered, inside) = futures::join!(
         discover::gather(&artifact.store, artifact.digest(), keys, registries.limits()),
-        objects(&artifact),
+        inside(&artifact),
     );
-    let objects = objects.map_err(|error| with_causes(&error));
-    Ok(Inspection { artifact, objects, gathered })
+    let inside = inside.map_err(|error| with_causes(&error));
+    Ok(Inspection { artifact, inside, gathered })
 }
 
-async fn objects(artifact: &Artifact) -> Result<Vec<Object>> {
+async fn inside(artifact: &Artifact) -> Result<Inside> {
     let layer = content::fetch(artifact).await?;
     let judged = tokio::task::spawn_blocking(move || {
         let (mut facts, mut paths) = (Vec::new(), BTreeSet::new());
@@ -57,10 +66,14 @@ async fn objects(artifact: &Artifact) -> Result<Vec<Object>> {
             paths.insert(file.path.clone());
             facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
         })?;
-        Ok::<_, Error>(check::judge(facts, &paths, &check::Options { allow_secrets: true, needs: false }))
+        Ok::<_, Error>(check::judge(
+            facts,
+            &paths,
+            &check::Options { allow_secrets: true, needs: true },
+        ))
     });
     let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
-    Ok(judged.objects)
+    Ok(Inside { objects: judged.objects, needs: judged.needs })
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

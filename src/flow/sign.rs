@@ -12,7 +12,10 @@ use crate::{
     },
     model::{
         digest::Digest,
-        evidence::{Claim, Finding, Format, key::{Fingerprint, PublicKey}},
+        evidence::{
+            Claim, Finding, Format,
+            key::{Fingerprint, PublicKey},
+        },
         reference::Reference,
         uris,
     },
@@ -61,14 +64,14 @@ pub async fn sign(
     let artifact = verify::resolve(registries, reference).await?;
     let gathered = gather(registries, &artifact, keys).await?;
     let signed = |key: &SigningKey, format| {
-        gathered.findings.iter().any(|finding| {
-            finding.format == format && signed_by(finding, &[key.fingerprint()])
-        })
+        gathered
+            .findings
+            .iter()
+            .any(|finding| finding.format == format && signed_by(finding, &[key.fingerprint()]))
     };
     let created = created();
     let name = reference.place.name();
-    let about =
-        About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
+    let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
     let mut parcel = Parcel::default();
     let mut added = Vec::new();
     for key in keys {
@@ -150,7 +153,10 @@ fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<(
     };
     if of_type(Format::LegacySignature) && !of_type(Format::Bundle) {
         return Err(Error::usage(
-            format!("`{}` has a legacy signature (`.sig`) and no signature bundle", artifact.digest()),
+            format!(
+                "`{}` has a legacy signature (`.sig`) and no signature bundle",
+                artifact.digest()
+            ),
             "an attestation would hide that signature from Flux and cosign 3; first run \
              `sluicegate sign` with the signing key, which adds the bundle",
         ));
@@ -177,7 +183,11 @@ async fn gather(
 }
 
 /// Uploads, pushes and shelves a parcel.
-async fn store(artifact: &Artifact, gathered: &Gathered, parcel: &Parcel) -> Result<attach::Stored> {
+async fn store(
+    artifact: &Artifact,
+    gathered: &Gathered,
+    parcel: &Parcel,
+) -> Result<attach::Stored> {
     if parcel.is_empty() {
         return Ok(attach::Stored::default());
     }
@@ -200,7 +210,10 @@ fn created() -> String {
 /// [`Error::Usage`] with line and column.
 pub fn predicate(name: &str, bytes: &Bytes) -> Result<Value> {
     let value = crate::model::statement::json::parse(bytes).map_err(|error| {
-        Error::usage(format!("the predicate `{name}` is not valid JSON: {error}"), "give a JSON object")
+        Error::usage(
+            format!("the predicate `{name}` is not valid JSON: {error}"),
+            "give a JSON object",
+        )
     })?;
     match value {
         Value::Object(_) => Ok(value),

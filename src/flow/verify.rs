@@ -125,8 +125,7 @@ pub async fn verify(
     let digest = *artifact.digest();
     let gathered = discover::gather(&artifact.store, &digest, keys, registries.limits()).await;
     let annotations = artifact.content.annotations();
-    let verdict =
-        policy::judge(digest, &annotations, &gathered.findings, &gathered.gaps, demands);
+    let verdict = policy::judge(digest, &annotations, &gathered.findings, &gathered.gaps, demands);
     let deep = deep || matches!(reference.place, Place::Layout(_));
     let verdict = match verdict.kind() {
         Kind::Accepted if deep => read_layers(&artifact, verdict).await,

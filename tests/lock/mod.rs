@@ -24,7 +24,7 @@ use sluicegate::{
     model::{
         bundle::{
             lock::{Lock, Unresolved},
-            need::{ChartVersion, Need, Target},
+            need::{ChartVersion, Kind, Need, Target},
             object::ObjectId,
             path::RelPath,
         },
@@ -103,6 +103,7 @@ async fn serve(served: Served) -> (String, Arc<Served>) {
 
 fn need(target: Target) -> Need {
     Need {
+        kind: Kind::Image,
         file: RelPath::new("a.yaml").expect("a path"),
         object: ObjectId {
             group: "helm.toolkit.fluxcd.io".into(),

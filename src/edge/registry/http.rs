@@ -25,7 +25,7 @@ use super::{
     options::Options,
     registries::Shared,
     retry::{Deadline, Failure, Retries, Retry},
-    transport::{Answer, Call, Route, Transport},
+    transport::{Answer, Call, REDIRECTS, Route, Transport},
     upload::Payload,
 };
 use crate::model::{
@@ -72,7 +72,7 @@ impl Http {
         let home = Url::parse(&format!("{scheme}://{host}/"))
             .map_err(|_| Fault::Malformed(format!("`{host}` is no host of a URL")))?;
         let identity = options.is_own(repository.host());
-        let route = Route { home, reach: Reach::Named, identity, follow: true };
+        let route = Route { home, reach: Reach::Named, identity, follow: REDIRECTS };
         Ok(Self { shared, repository: repository.clone(), path, route })
     }
 

@@ -36,7 +36,10 @@ pub(super) async fn referrers(
     digest: &Digest,
     limit: usize,
 ) -> Result<Referrers, Fault> {
-    let first = http.call(Method::GET, &format!("referrers/{digest}"))?.accept(media::OCI_INDEX);
+    let first = http.call(Method::GET, &format!("referrers/{digest}"))?;
+    let mut first = first.accept(media::OCI_INDEX);
+    // GHCR, without the API, sends whoever asks to a page for people (303).
+    first.route.follow = &[301, 302, 307, 308];
     let mut pages = Pages::new(http, first);
     let mut descriptors = Vec::new();
     while let Some(page) = pages.next().await? {
@@ -44,7 +47,6 @@ pub(super) async fn referrers(
             Page::Read(headers, bytes) if is_index(&headers) => {
                 descriptors.extend(entries(&bytes)?);
             }
-            // GHCR sends whoever asks to a page for people (303).
             Page::Read(..) if pages.is_first() => return Ok(Referrers::Unsupported),
             Page::Refused(problem)
                 if pages.is_first() && matches!(problem.status, 303 | 400 | 404 | 405 | 406) =>

@@ -19,7 +19,7 @@ use super::{
     layout::Layout,
     options::{Limits, Options},
     retry::{Deadline, Failure, Retries},
-    transport::{Answer, Call, Route, Transport, origin},
+    transport::{Answer, Call, REDIRECTS, Route, Transport, origin},
 };
 use crate::model::{digest::Digest, reference::Place};
 
@@ -134,7 +134,7 @@ impl Registries {
 
     async fn ask(&self, url: &Url, home: &Url, deadline: Deadline) -> Result<Answer, Failure> {
         let home = home.clone();
-        let route = Route { home, reach: Reach::Named, identity: false, follow: true };
+        let route = Route { home, reach: Reach::Named, identity: false, follow: REDIRECTS };
         let call = Call::new(Method::GET, url.clone(), &route).accept("*/*");
         let transport = &self.shared.transport;
         let answer = transport.send(&call, None, deadline).await?;

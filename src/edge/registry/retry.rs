@@ -50,11 +50,15 @@ impl Deadline {
 
     /// The failure when `idle` or the deadline has passed.
     pub(super) fn missed(self, idle: Duration) -> Failure {
-        if Instant::now() >= self.at {
+        if self.has_passed() {
             Failure { fault: Fault::TimedOut(self.allowed), retry: Retry::Never }
         } else {
             Failure { fault: Fault::TimedOut(idle), retry: Retry::Soon }
         }
+    }
+
+    fn has_passed(self) -> bool {
+        Instant::now() >= self.at
     }
 
     /// The moment itself.
@@ -89,17 +93,23 @@ impl From<Fault> for Failure {
 pub(super) struct Retries {
     deadline: Deadline,
     attempts: u32,
+    /// Why the last attempt failed: more telling than that time ran out during
+    /// the next one.
+    last: Option<Fault>,
 }
 
 impl Retries {
     pub(super) fn new(deadline: Deadline) -> Self {
-        Self { deadline, attempts: 1 }
+        Self { deadline, attempts: 1, last: None }
     }
 
     /// Waits before the next attempt, or gives the fault back when there is
     /// none.
     pub(super) async fn wait(&mut self, failure: Failure) -> Result<(), Fault> {
         let wait = match failure.retry {
+            Retry::Never if self.deadline.has_passed() => {
+                return Err(self.last.take().unwrap_or(failure.fault));
+            }
             Retry::Never => return Err(failure.fault),
             Retry::After(wait) => wait.saturating_add(jitter(FIRST_WAIT)),
             Retry::Soon if self.attempts >= ATTEMPTS => return Err(failure.fault),
@@ -115,6 +125,7 @@ impl Retries {
         if wait >= left {
             return Err(failure.fault);
         }
+        self.last = Some(failure.fault);
         sleep(wait).await;
         Ok(())
     }

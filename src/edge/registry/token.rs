@@ -104,7 +104,7 @@ fn route(home: &Url, realm: &Url, allowed: &[String]) -> Result<Route, Fault> {
         home: realm.clone(),
         reach: if near || named { Reach::Named } else { Reach::Public },
         identity: same_origin(home, realm),
-        follow: false,
+        follow: &[],
     })
 }
 

@@ -32,6 +32,8 @@ use super::{
 };
 
 const MAX_REDIRECTS: usize = 5;
+/// The statuses that are redirects.
+pub(super) const REDIRECTS: &[u16] = &[301, 302, 303, 307, 308];
 
 /// One logical request.
 #[derive(Debug)]
@@ -66,8 +68,8 @@ pub(super) struct Route {
     pub(super) reach: Reach,
     /// Whether the client certificate is offered.
     pub(super) identity: bool,
-    /// Whether redirects are followed at all.
-    pub(super) follow: bool,
+    /// The redirects (by status) that are followed.
+    pub(super) follow: &'static [u16],
 }
 
 /// An answer whose body was not read yet.
@@ -135,7 +137,8 @@ impl Transport {
         loop {
             let credentials = authorization.filter(|_| !abroad);
             let response = self.exchange(call, &url, credentials, abroad, deadline).await?;
-            let follows = call.route.follow && matches!(call.method, Method::GET | Method::HEAD);
+            let follows = matches!(call.method, Method::GET | Method::HEAD)
+                && call.route.follow.contains(&response.status().as_u16());
             let target = if follows { redirect_target(&url, &response)? } else { None };
             let Some(target) = target else {
                 let (redirected, sent) = (abroad || hops > 0, credentials.cloned());
@@ -321,11 +324,8 @@ pub(super) fn origin(url: &Url) -> String {
     }
 }
 
-/// Where a redirect leads; `None` when the answer is none.
+/// Where a redirect leads; `None` when it does not say.
 fn redirect_target(url: &Url, response: &Response) -> Result<Option<Url>, Fault> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
     let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
     let target = location.to_str().ok().and_then(|location| url.join(location).ok());
     let target = target.ok_or_else(|| Fault::Malformed("a redirect to no URL".into()))?;
@@ -385,7 +385,7 @@ mod tests {
             home: url("https://registry.example/"),
             reach: Reach::Named,
             identity: true,
-            follow: true,
+            follow: REDIRECTS,
         };
         let mut call = Call::new(Method::GET, url("https://registry.example/v2/"), &route)
             .accept("application/json");
@@ -404,7 +404,7 @@ mod tests {
             home: url("https://registry.example/"),
             reach: Reach::Named,
             identity: true,
-            follow: true,
+            follow: REDIRECTS,
         };
         let call = Call::new(Method::GET, url("https://registry.example/v2/"), &route);
         let cdn = url("https://cdn.example/x");

@@ -1,10 +1,11 @@
 //! What needs no network; the rest is in `tests/lock`.
 
 use super::*;
-use crate::model::bundle::{object::ObjectId, path::RelPath};
+use crate::model::bundle::{need::Kind, object::ObjectId, path::RelPath};
 
 fn need(reference: &str, target: Target) -> Need {
     Need {
+        kind: Kind::Image,
         file: RelPath::new("a.yaml").unwrap(),
         object: ObjectId {
             group: String::new(),

@@ -33,7 +33,10 @@ use crate::{
             problem::{Problem, Severity},
         },
         digest::Digest,
-        evidence::{self, Finding, Format, Found, key::{Fingerprint, PublicKey}},
+        evidence::{
+            self, Finding, Format, Found,
+            key::{Fingerprint, PublicKey},
+        },
         policy::{self, Admitted, Demands},
         reference::{Place, Tag},
         source::{self, Source, ci::Ci},
@@ -199,7 +202,11 @@ pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
 ///
 /// # Errors
 /// [`Error`]; the tags have not moved then.
-pub async fn publish(registries: &Registries, mut request: Request, watch: &Watch) -> Result<Outcome> {
+pub async fn publish(
+    registries: &Registries,
+    mut request: Request,
+    watch: &Watch,
+) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
     let prepared = prepare::prepare(registries, &mut request, watch).await?;
@@ -249,7 +256,8 @@ struct Artifact {
 impl Artifact {
     fn new(request: &Request, prepared: prepare::Prepared) -> Result<Self> {
         let prepare::Prepared { mut packed, source, ci, lock, warnings } = prepared;
-        let layer = packed.layer.take().ok_or_else(|| Error::Internal("no layer was packed".into()))?;
+        let layer =
+            packed.layer.take().ok_or_else(|| Error::Internal("no layer was packed".into()))?;
         let annotations = annotations(request, &source)?;
         let descriptor = Descriptor::new(media::FLUX_CONTENT, layer.digest, layer.size);
         let manifest = Bytes::from(config::manifest(&descriptor, &annotations)?);
@@ -273,7 +281,11 @@ impl Artifact {
     fn blobs(&self) -> [Blob; 2] {
         [
             Blob {
-                descriptor: Descriptor::new(media::FLUX_CONTENT, self.layer.digest, self.layer.size),
+                descriptor: Descriptor::new(
+                    media::FLUX_CONTENT,
+                    self.layer.digest,
+                    self.layer.size,
+                ),
                 content: Content::File(self.layer.file.path().to_owned()),
             },
             Blob::of(media::FLUX_CONFIG, config::FLUX_CONFIG),
@@ -345,7 +357,10 @@ async fn look(
         discover::gather(store, digest, &publics, registries.limits()),
     );
     gathered.refuse_gaps()?;
-    Ok(Before { artifact: there?, blobs: blobs?.into_iter().flatten().collect(), tags: tags?, gathered })
+    let blobs: Vec<Digest> = blobs?.into_iter().flatten().collect();
+    // A manifest whose blobs were collected is not there: push it again.
+    let whole = artifact.blobs().iter().all(|blob| blobs.contains(&blob.descriptor.digest));
+    Ok(Before { artifact: there? && whole, blobs, tags: tags?, gathered })
 }
 
 async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
@@ -398,7 +413,9 @@ impl Run<'_> {
             Ok((proof, tag_states(self.store, &tags).await?))
         };
         let (stored, ((admitted, mut statements), tags)) = futures::try_join!(shelve, prove)?;
-        for line in statements.iter_mut().filter(|line| line.format == Format::LegacySignature && line.made) {
+        for line in
+            statements.iter_mut().filter(|line| line.format == Format::LegacySignature && line.made)
+        {
             line.manifest = stored.signatures.unwrap_or(line.manifest);
         }
         uploaded.manifests += stored.manifests;
@@ -430,8 +447,8 @@ impl Run<'_> {
     }
 
     async fn upload(&self, before: &Before, parcel: &Parcel) -> Result<Uploaded> {
-        let mut blobs =
-            parcel.blobs(&self.artifact.subject.digest, before.gathered.shelf.signatures.as_ref())?;
+        let mut blobs = parcel
+            .blobs(&self.artifact.subject.digest, before.gathered.shelf.signatures.as_ref())?;
         if self.plan.artifact {
             blobs.extend(self.artifact.blobs());
         }
@@ -474,15 +491,18 @@ impl Run<'_> {
     /// Reads back what was written and judges it with the public halves of the
     /// keys, together with what was there before. The tags move only with what
     /// this returns.
-    async fn prove(&self, before: &Before, parcel: &Parcel) -> Result<(Admitted, Vec<StatementLine>)> {
+    async fn prove(
+        &self,
+        before: &Before,
+        parcel: &Parcel,
+    ) -> Result<(Admitted, Vec<StatementLine>)> {
         let digest = self.artifact.subject.digest;
         let key = Key::Digest(digest);
-        let (artifact, own) = futures::join!(
-            self.store.manifest(&key),
-            self.read_back(parcel),
-        );
+        let (artifact, own) = futures::join!(self.store.manifest(&key), self.read_back(parcel),);
         if artifact?.is_none() {
-            return Err(Error::NotFound { what: self.request.place.name() + "@" + &digest.to_string() });
+            return Err(Error::NotFound {
+                what: self.request.place.name() + "@" + &digest.to_string(),
+            });
         }
         let own = own?;
         let signers: Vec<Fingerprint> =
@@ -495,7 +515,8 @@ impl Run<'_> {
             let findings: Vec<Finding> =
                 before.gathered.findings.iter().chain(&own).filter(by_signer).cloned().collect();
             let demands = Demands { provenance: true };
-            let verdict = policy::judge(digest, &self.artifact.annotations, &findings, &[], demands);
+            let verdict =
+                policy::judge(digest, &self.artifact.annotations, &findings, &[], demands);
             match verdict.admit() {
                 Some(token) => admitted = Some(token),
                 None => return Err(Error::Verdict(Box::new(verdict))),
@@ -537,8 +558,11 @@ impl Run<'_> {
             let keys = &keys;
             async move {
                 let bytes = self.store.blob(layer, layer.size).await?;
-                let signature =
-                    layer.annotations.as_ref().and_then(|a| a.get(media::COSIGN_SIGNATURE)).cloned();
+                let signature = layer
+                    .annotations
+                    .as_ref()
+                    .and_then(|a| a.get(media::COSIGN_SIGNATURE))
+                    .cloned();
                 let found = Found {
                     format: Format::LegacySignature,
                     manifest: layer.digest,
@@ -557,8 +581,9 @@ impl Run<'_> {
     /// Moves the tags to what was admitted; how many were written.
     async fn move_tags(&self, admitted: &Admitted, now: &[TagState]) -> Result<u64> {
         let todo = now.iter().filter(|state| state.digest != Some(*admitted.digest()));
-        let moves: Vec<_> =
-            todo.map(|state| move_tag(self.store, admitted, state, &self.artifact.manifest)).collect();
+        let moves: Vec<_> = todo
+            .map(|state| move_tag(self.store, admitted, state, &self.artifact.manifest))
+            .collect();
         let count = moves.len() as u64;
         stream::iter(moves).buffer_unordered(UPLOADS).try_collect::<Vec<()>>().await?;
         Ok(count)
@@ -566,7 +591,12 @@ impl Run<'_> {
 }
 
 /// Points a tag at what was admitted.
-async fn move_tag(store: &Store, admitted: &Admitted, now: &TagState, manifest: &Bytes) -> Result<()> {
+async fn move_tag(
+    store: &Store,
+    admitted: &Admitted,
+    now: &TagState,
+    manifest: &Bytes,
+) -> Result<()> {
     let expect = match now.digest {
         None => Expect::Absent,
         Some(_) => Expect::Anything,

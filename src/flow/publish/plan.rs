@@ -77,9 +77,7 @@ pub fn plan(present: Present<'_>, signers: &[Fingerprint], claims: &Claims, lega
         let has = |format: Option<Format>, wanted: &dyn Fn(&Claim) -> bool| {
             present.findings.iter().any(|finding| {
                 format.is_none_or(|format| finding.format == format)
-                    && finding
-                        .evidence()
-                        .is_some_and(|e| e.signer() == signer && wanted(e.claim()))
+                    && finding.evidence().is_some_and(|e| e.signer() == signer && wanted(e.claim()))
             })
         };
         let signature = |claim: &Claim| *claim == Claim::Signature;

@@ -21,13 +21,12 @@ use crate::{
 };
 
 use super::{
-    Event, LockMode, Request, Watch,
     super::{
         error::{Error, Result},
         lock,
         pack::{self, Input, Packed},
     },
-    refuse_problems,
+    Event, LockMode, Request, Watch, refuse_problems,
 };
 
 /// How long git may take for one answer.
@@ -148,7 +147,8 @@ fn settle(
         .files
         .iter()
         .map(|file| {
-            let blob = file.git_blob.ok_or_else(|| Error::Internal("a file was not hashed".into()))?;
+            let blob =
+                file.git_blob.ok_or_else(|| Error::Internal("a file was not hashed".into()))?;
             Ok(PackedFile { path: file.path.to_string(), executable: file.executable, blob })
         })
         .collect::<Result<_>>()?;
@@ -200,8 +200,11 @@ fn refuse_failures(failures: Vec<LockFailure>) -> Result<()> {
 /// What is not resolved is a warning at the file that names it.
 fn unresolved(entry: &Unresolved) -> Problem {
     let Unresolved { need, reason, .. } = entry;
-    Problem::warning(UNRESOLVED, format!("`{}` at `{}` is not resolved: {reason}", need.reference, need.path))
-        .in_file(&need.file)
-        .about(&need.object)
-        .hint("`--lock require` makes this an error, `--lock off` resolves nothing")
+    Problem::warning(
+        UNRESOLVED,
+        format!("`{}` at `{}` is not resolved: {reason}", need.reference, need.path),
+    )
+    .in_file(&need.file)
+    .about(&need.object)
+    .hint("`--lock require` makes this an error, `--lock off` resolves nothing")
 }

@@ -9,7 +9,7 @@ use super::{
     check::FileFacts,
     image,
     kustomization::GROUP as KUSTOMIZE_GROUP,
-    need::{ChartVersion, Need, Target},
+    need::{ChartVersion, Kind, Need, Target},
     object::{NamedImage, Object, ObjectId},
     path::RelPath,
     problem::Problem,
@@ -101,6 +101,7 @@ impl<'f> Sources<'f> {
             Origin::HelmRepository { .. } | Origin::OciRepository { .. } => return None,
         };
         Some(Need {
+            kind: Kind::Chart,
             file: object.file().clone(),
             object: object.id(),
             path: path.to_owned(),
@@ -262,6 +263,7 @@ fn need(file: &RelPath, object: ObjectId, image: &NamedImage) -> Need {
         (None, Err(error)) => Target::Unknown { reason: error.to_string() },
     };
     Need {
+        kind: Kind::Image,
         file: file.clone(),
         object,
         path: image.path.to_string(),

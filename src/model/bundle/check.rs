@@ -144,7 +144,7 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
     let problem = Problem::error(code, error.to_string()).in_file(path).at(place);
     match (&error.fault, text.contains("{{")) {
         (Fault::DuplicateKey { .. }, _) => problem.hint("keep one of them; Kubernetes takes the last"),
-        (Fault::Syntax(_), true) => problem.hint(
+        (_, true) => problem.hint(
             "Helm templates are no YAML; leave the chart out with `.sourceignore` and publish it by itself",
         ),
         _ => problem,
@@ -386,3 +386,6 @@ fn sort(problems: &mut Vec<Problem>) {
     });
     problems.dedup();
 }
+
+#[cfg(test)]
+mod tests;

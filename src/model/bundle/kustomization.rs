@@ -370,7 +370,7 @@ impl Reader<'_, '_, '_> {
 
 /// Whether a text that could be a path is an object written in place.
 fn is_inline(text: &str) -> bool {
-    text.contains('\n') || text.trim_start().starts_with('{')
+    text.contains('\n') || text.contains(": ") || text.trim_start().starts_with('{')
 }
 
 /// Whether kustomize would fetch `target` instead of looking for a file: with a

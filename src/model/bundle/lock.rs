@@ -91,10 +91,11 @@ pub fn require_pinned(needs: &[Need]) -> Vec<LockFailure> {
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::model::bundle::{object::ObjectId, path::RelPath};
+    use crate::model::bundle::{need::Kind, object::ObjectId, path::RelPath};
 
     fn need(reference: &str, pinned: bool, target: Target) -> Need {
         Need {
+            kind: Kind::Image,
             file: RelPath::new("a.yaml").unwrap(),
             object: ObjectId {
                 group: "apps".into(),

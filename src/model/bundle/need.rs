@@ -14,6 +14,8 @@ pub const EXTRACTOR: u32 = 1;
 /// One chart or image that a manifest names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
+    /// Whether it is a chart or an image.
+    pub kind: Kind,
     /// The file that names it.
     pub file: RelPath,
     /// The object that names it.
@@ -28,6 +30,25 @@ pub struct Need {
     pub pinned: bool,
     /// What to ask for.
     pub target: Target,
+}
+
+/// What a [`Need`] names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A Helm chart.
+    Chart,
+    /// A container image.
+    Image,
+}
+
+impl Kind {
+    /// The word for it, as the provenance spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Chart => "chart",
+            Kind::Image => "image",
+        }
+    }
 }
 
 /// What to ask for to resolve a [`Need`].
@@ -78,11 +99,4 @@ pub enum ChartVersion {
     Tag(String),
     /// A semver range over the tags; `*` for any.
     Range(String),
-}
-
-impl Target {
-    /// Whether it is a chart.
-    pub fn is_chart(&self) -> bool {
-        matches!(self, Target::OciChart { .. } | Target::HttpChart { .. })
-    }
 }

@@ -10,6 +10,7 @@ use std::{
     borrow::Cow,
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
 };
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
 };
 
 /// How many objects, counted once per way they are included, are compared.
-const MAX_INCLUDED: usize = 2_000_000;
+const MAX_INCLUDED: usize = 1_000_000;
 
 /// What the kustomizations of a bundle name.
 #[derive(Debug, Default)]
@@ -114,18 +115,19 @@ impl Roots {
         all_paths: &BTreeSet<RelPath>,
         facts: &FileFacts,
         reference: &Reference,
-    ) -> Result<Option<Target>, Problem> {
+    ) -> Result<Option<Target>, Box<Problem>> {
         let target = &*reference.target;
         let shown: String = target.chars().filter(|c| !c.is_control()).take(200).collect();
         if is_remote(target) {
             let message = format!("`{shown}` is remote: neither packed, nor locked, nor checked");
-            return Err(Problem::warning(code::KUSTOMIZATION_REMOTE, message)
-                .hint("copy it into the bundle, so that what was published is what is applied"));
+            let hint = "copy it into the bundle, so that what was published is what is applied";
+            let problem = Problem::warning(code::KUSTOMIZATION_REMOTE, message).hint(hint);
+            return Err(Box::new(problem));
         }
         let outside = || {
             let message = format!("`{shown}` is outside the bundle");
-            Problem::error(code::KUSTOMIZATION_OUTSIDE, message)
-                .hint("publish the directory that holds both, or copy it into the bundle")
+            let hint = "publish the directory that holds both, or copy it into the bundle";
+            Box::new(Problem::error(code::KUSTOMIZATION_OUTSIDE, message).hint(hint))
         };
         if target.starts_with("file://") {
             return Err(outside());
@@ -144,7 +146,7 @@ impl Roots {
         path: Option<RelPath>,
         reference: &Reference,
         shown: &str,
-    ) -> Result<Option<Target>, Problem> {
+    ) -> Result<Option<Target>, Box<Problem>> {
         let file_wanted = matches!(reference.role, Role::Patch | Role::Data);
         if let Some(kustomization) = self.dirs.get(&path).and_then(|found| found.first())
             && !file_wanted
@@ -153,12 +155,12 @@ impl Roots {
         }
         let missing = |message: String| Problem::error(code::KUSTOMIZATION_MISSING, message);
         if !is_directory(all_paths, path.as_ref()) {
-            let message = format!("`{shown}` is not in the bundle");
-            return Err(missing(message)
-                .hint("check the spelling, and whether `.sourceignore` leaves it out"));
+            let hint = "check the spelling, and whether `.sourceignore` leaves it out";
+            return Err(Box::new(missing(format!("`{shown}` is not in the bundle")).hint(hint)));
         }
         if file_wanted {
-            return Err(missing(format!("`{shown}` is a directory; expected a file")));
+            let message = format!("`{shown}` is a directory; expected a file");
+            return Err(Box::new(missing(message)));
         }
         // One that could not be read is there all the same.
         let unread = FILE_NAMES.iter().any(|name| {
@@ -167,7 +169,10 @@ impl Roots {
         });
         match unread {
             true => Ok(None),
-            false => Err(missing(format!("the directory `{shown}` has no `kustomization.yaml`"))),
+            false => {
+                let message = format!("the directory `{shown}` has no `kustomization.yaml`");
+                Err(Box::new(missing(message)))
+            }
         }
     }
 
@@ -224,7 +229,7 @@ impl Roots {
                 Include::File(_) => None,
             })
             .collect();
-        for (&root, _) in &self.includes {
+        for &root in self.includes.keys() {
             let Some(kustomization) = files.get(root).and_then(FileFacts::kustomization) else {
                 continue;
             };
@@ -347,12 +352,12 @@ fn file_target(
     path: &RelPath,
     reference: &Reference,
     shown: &str,
-) -> Result<Option<Target>, Problem> {
+) -> Result<Option<Target>, Box<Problem>> {
     let names_a_directory = matches!(reference.role, Role::Root);
     let is_kustomization = matches!(reference.role, Role::Resource) && is_file_name(path);
     if names_a_directory || is_kustomization {
         let message = format!("`{shown}` is a file; expected the directory of a kustomization");
-        return Err(Problem::error(code::KUSTOMIZATION_MISSING, message));
+        return Err(Box::new(Problem::error(code::KUSTOMIZATION_MISSING, message)));
     }
     let found = files.binary_search_by(|facts| facts.path().cmp(path)).ok();
     Ok(found.map(Target::File))
@@ -361,9 +366,7 @@ fn file_target(
 /// Whether some file is below `path`.
 fn is_directory(all_paths: &BTreeSet<RelPath>, path: Option<&RelPath>) -> bool {
     let Some(dir) = path else { return !all_paths.is_empty() };
-    let after =
-        all_paths.range::<RelPath, _>((std::ops::Bound::Excluded(dir), std::ops::Bound::Unbounded));
-    let mut after = after;
+    let mut after = all_paths.range::<RelPath, _>((Bound::Excluded(dir), Bound::Unbounded));
     after.next().is_some_and(|path| {
         path.as_str().strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'))
     })

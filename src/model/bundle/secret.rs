@@ -168,15 +168,18 @@ pub fn masked(line: &str) -> String {
 /// Whether a text that cannot be parsed may hold a Secret: then its lines are
 /// masked. It asks for little, since there is no tree to be exact with.
 pub fn is_suspected(text: &str) -> bool {
-    let secret = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "Secret");
-    let mut before = "";
-    secret
-        && text.split_inclusive("ata").any(|part| {
-            let data = part.strip_suffix("data").or(part.strip_suffix("Data"));
-            let own = data.is_some_and(|rest| !rest.ends_with("meta") && !before.ends_with("meta"));
-            before = part;
-            own
-        })
+    let names_secret =
+        |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "Secret");
+    let is_kind = |line: &str| {
+        line.trim_start_matches(['"', '\'', '{']).starts_with("kind") && names_secret(line)
+    };
+    names_secret(text) && (has_data(text) || text.lines().any(is_kind))
+}
+
+/// Whether `data` or `stringData`, but not only `metadata`, is in `text`.
+fn has_data(text: &str) -> bool {
+    let own = |at: usize| !text.get(..at).is_some_and(|before| before.ends_with("meta"));
+    text.contains("Data") || text.match_indices("data").any(|(at, _)| own(at))
 }
 
 #[cfg(test)]
@@ -269,7 +272,7 @@ mod tests {
         {
             assert!(is_suspected(yes), "{yes}");
         }
-        for no in ["kind: SecretStore\ndata: [", "kind: Secret\nmetadata: [", "a: ["] {
+        for no in ["kind: SecretStore\ndata: [", "x: [\n  kind: Secret\nmetadata: [", "a: ["] {
             assert!(!is_suspected(no), "{no}");
         }
     }

@@ -2,6 +2,7 @@
 //! they name, say about it (`source.toolkit.fluxcd.io`, interop §2.1 and §2.6).
 
 use super::{
+    constraint::Constraint,
     object::NamedChart,
     problem::{Problem, code},
     scope::Scope,
@@ -121,44 +122,11 @@ pub fn written(version: &str) -> Written {
         Written::Filled
     } else if semver::Version::parse(version.strip_prefix('v').unwrap_or(version)).is_ok() {
         Written::Exact
-    } else if version.is_empty() || version.split("||").all(is_conjunction) {
+    } else if version.is_empty() || Constraint::parse(version).is_ok() {
         Written::Range
     } else {
         Written::Neither
     }
-}
-
-/// Comparisons separated by commas or spaces, or `A - B`.
-fn is_conjunction(text: &str) -> bool {
-    let words: Vec<&str> = text.split([',', ' ', '\t']).filter(|word| !word.is_empty()).collect();
-    if let [low, "-", high] = words.as_slice() {
-        return is_partial(low) && is_partial(high);
-    }
-    let mut operator_alone = false;
-    for word in &words {
-        let version = word.trim_start_matches(['=', '!', '<', '>', '~', '^']);
-        let operator = word.get(..word.len() - version.len()).unwrap_or_default();
-        let known = ["", "=", "!=", "<", ">", "<=", "=<", ">=", "=>", "~", "~>", "^"];
-        let operator_ok = known.contains(&operator) && !(operator_alone && !operator.is_empty());
-        if !operator_ok || !(version.is_empty() || is_partial(version)) {
-            return false;
-        }
-        operator_alone = version.is_empty();
-    }
-    !operator_alone && !words.is_empty()
-}
-
-/// `1`, `1.2`, `v1.2.3-rc.1+b`, `1.x`, `*`.
-fn is_partial(text: &str) -> bool {
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let core = text.split(['-', '+']).next().unwrap_or_default();
-    let rest = text.get(core.len()..).unwrap_or_default();
-    let number = |part: &str| {
-        matches!(part, "x" | "X" | "*")
-            || (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-    };
-    let tail = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+');
-    core.split('.').count() <= 3 && core.split('.').all(number) && rest.bytes().all(tail)
 }
 
 /// Reads a source object of the bundle; nothing for kinds that charts are

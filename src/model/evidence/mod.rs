@@ -142,10 +142,12 @@ pub fn check(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
             Ok(signed) => statement(subject, keys, &signed),
             Err(error) => (None, Outcome::Invalid(error.to_string())),
         },
-        Format::LegacyAttestation | Format::LegacySignature => match bundle::read_envelope(&found.bytes) {
-            Ok(signed) => statement(subject, keys, &signed),
-            Err(error) => (None, Outcome::Invalid(error.to_string())),
-        },
+        Format::LegacyAttestation | Format::LegacySignature => {
+            match bundle::read_envelope(&found.bytes) {
+                Ok(signed) => statement(subject, keys, &signed),
+                Err(error) => (None, Outcome::Invalid(error.to_string())),
+            }
+        }
     };
     Finding { predicate_type, ..Finding::new(found.format, found.manifest, outcome) }
 }

@@ -12,6 +12,7 @@ use crate::model::{
     evidence::{Claim, Evidence, Finding, Outcome},
     source,
     statement::provenance::Provenance,
+    uris,
 };
 
 /// What is demanded of an artifact that is judged by keys.
@@ -201,12 +202,17 @@ pub fn disagreement(provenance: &Provenance, annotations: &Annotations) -> Optio
             format!("the provenance says {what} `{signed}`, the manifest says `{written}`")
         })
     };
-    if let Some(parameters) = provenance.parameters() {
+    if provenance.build_definition.build_type == uris::BUILD_TYPE {
+        let Some(parameters) = provenance.parameters() else {
+            return Some("the provenance's parameters are not those of its build type".into());
+        };
         return differs("source", &parameters.source.repository, url)
             .or_else(|| differs("revision", &parameters.source.revision, revision));
     }
+    // Without a commit in the revision there is nothing to compare; with one, a
+    // provenance that names none proves nothing about it.
     let written = source::commit_of(revision)?;
-    differs("commit", provenance.commit()?, written)
+    differs("commit", provenance.commit().unwrap_or("(none)"), written)
 }
 
 fn no_signature(findings: &[Finding]) -> Reason {

@@ -1,22 +1,140 @@
-//! Verdicts by key.
+//! Verdicts by key: what counts, what does not, and that no fault helps.
+
+use serde_json::{Value, json};
+use sigstore_crypto::KeyPair;
 
 use super::*;
+use crate::model::{
+    evidence::{self, Format, Found, key::PublicKey},
+    statement::{bundle, intoto},
+    uris,
+};
+
+const REPOSITORY: &str = "https://github.com/acme/shop";
+
+fn revision() -> String {
+    format!("main@sha1:{}", "a".repeat(40))
+}
 
 fn annotations() -> Annotations {
     Annotations::from([
-        (media::SOURCE.to_owned(), "https://github.com/acme/shop".to_owned()),
-        (media::REVISION.to_owned(), format!("main@sha1:{}", "a".repeat(40))),
+        (media::SOURCE.to_owned(), REPOSITORY.to_owned()),
+        (media::REVISION.to_owned(), revision()),
     ])
 }
 
+fn subject() -> Digest {
+    Digest::of(b"artifact")
+}
+
+/// A statement about `about`, signed by a key that is given.
+fn signed(about: &Digest, predicate_type: &str, predicate: &Value) -> Finding {
+    let pair = KeyPair::generate_ecdsa_p256().unwrap();
+    let key = PublicKey::from_spki(pair.public_key_der().unwrap().as_bytes().to_vec()).unwrap();
+    let payload = intoto::write(about, None, predicate_type, predicate).unwrap();
+    let signature = pair.sign(&bundle::message(&payload)).unwrap();
+    let fingerprint = key.fingerprint();
+    let bytes = bundle::write(&payload, signature.as_bytes(), fingerprint.as_bytes()).unwrap();
+    let found =
+        Found { format: Format::Bundle, manifest: Digest::of(&bytes), bytes, signature: None };
+    evidence::check(about, &[key], &found)
+}
+
+fn signature() -> Finding {
+    signed(&subject(), uris::SIGNATURE, &json!({}))
+}
+
+fn provenance(repository: &str, revision: &str) -> Finding {
+    let parameters = json!({
+        "source": {"repository": repository, "revision": revision},
+        "tags": ["1.0.0"], "origin": "git", "dirty": false,
+    });
+    foreign(uris::BUILD_TYPE, &parameters, &json!([]))
+}
+
+fn foreign(build_type: &str, parameters: &Value, dependencies: &Value) -> Finding {
+    let predicate = json!({
+        "buildDefinition": {"buildType": build_type, "externalParameters": parameters,
+                            "resolvedDependencies": dependencies},
+        "runDetails": {"builder": {"id": "https://builder.example"}},
+    });
+    signed(&subject(), uris::PROVENANCE, &predicate)
+}
+
+fn unread() -> Finding {
+    Finding::new(Format::Bundle, Digest::of(b"s"), Outcome::Unread("503".into()))
+}
+
+fn gap() -> Gap {
+    Gap { what: "the referrers".into(), why: "503".into(), cap: false }
+}
+
+fn verdict(findings: &[Finding], gaps: &[Gap], provenance: bool) -> &'static str {
+    let verdict = judge(subject(), &annotations(), findings, gaps, Demands { provenance });
+    assert_eq!(verdict.admit().is_some(), matches!(verdict.kind(), Kind::Accepted));
+    assert_eq!(verdict.reasons().is_empty(), matches!(verdict.kind(), Kind::Accepted));
+    match verdict.kind() {
+        Kind::Accepted => "accepted",
+        Kind::Rejected(_) => "rejected",
+        Kind::Unknown(_) => "unknown",
+    }
+}
+
 #[test]
-fn nothing_is_rejected_and_a_gap_makes_it_unknown() {
-    let subject = Digest::of(b"x");
-    let verdict = judge(subject, &annotations(), &[], &[], Demands::default());
-    assert!(matches!(verdict.kind(), Kind::Rejected(_)), "{verdict:?}");
-    assert!(verdict.admit().is_none());
-    let gap = Gap { what: "the referrers".into(), why: "503".into(), cap: false };
-    let verdict = judge(subject, &annotations(), &[], &[gap], Demands::default());
-    assert!(matches!(verdict.kind(), Kind::Unknown(_)), "{verdict:?}");
-    assert!(verdict.admit().is_none());
+fn only_a_signature_is_a_signature() {
+    let good = provenance(REPOSITORY, &revision());
+    let sbom = signed(&subject(), "https://spdx.dev/Document", &json!({}));
+    assert_eq!(verdict(&[], &[], false), "rejected");
+    assert_eq!(verdict(&[good.clone(), sbom], &[], false), "rejected");
+    assert_eq!(verdict(&[signature()], &[], false), "accepted");
+    assert_eq!(verdict(&[signature()], &[], true), "rejected");
+    assert_eq!(verdict(&[signature(), good], &[], true), "accepted");
+}
+
+#[test]
+fn evidence_about_another_digest_is_ignored() {
+    let other = signed(&Digest::of(b"other"), uris::SIGNATURE, &json!({}));
+    assert!(other.evidence().is_some());
+    assert_eq!(verdict(&[other], &[], false), "rejected");
+}
+
+#[test]
+fn what_could_not_be_read_makes_unknown_and_never_accepted() {
+    assert_eq!(verdict(&[], &[gap()], false), "unknown");
+    assert_eq!(verdict(&[unread()], &[], false), "unknown");
+    assert_eq!(verdict(&[signature(), unread()], &[gap()], false), "accepted");
+    assert_eq!(verdict(&[signature(), unread()], &[], true), "unknown");
+}
+
+#[test]
+fn provenance_that_contradicts_the_annotations_does_not_count() {
+    for (repository, revision) in [
+        ("https://github.com/acme/other", revision()),
+        (REPOSITORY, format!("main@sha1:{}", "b".repeat(40))),
+        (REPOSITORY, format!("other@sha1:{}", "a".repeat(40))),
+    ] {
+        let bad = provenance(repository, &revision);
+        assert_eq!(standing(&bad, &annotations()).0, Standing::Mismatch);
+        assert_eq!(verdict(&[signature(), bad.clone()], &[], true), "rejected");
+        let good = provenance(REPOSITORY, &super::tests::revision());
+        assert_eq!(verdict(&[signature(), bad, good], &[], true), "accepted", "monotone");
+    }
+}
+
+#[test]
+fn provenance_of_other_builders_must_name_the_commit() {
+    let depends = |digest: Value| json!([{"uri": "git+https://x", "digest": digest}]);
+    let build = "https://actions.github.io/buildtypes/workflow/v1";
+    let commit = "a".repeat(40);
+    for (dependencies, wanted) in [
+        (depends(json!({"gitCommit": commit})), "accepted"),
+        (depends(json!({"sha1": commit})), "accepted"),
+        (depends(json!({"gitCommit": "b".repeat(40)})), "rejected"),
+        (json!([]), "rejected"),
+    ] {
+        let found = foreign(build, &json!({}), &dependencies);
+        assert_eq!(verdict(&[signature(), found], &[], true), wanted, "{dependencies}");
+    }
+    let ours = foreign(uris::BUILD_TYPE, &json!({}), &depends(json!({"gitCommit": commit})));
+    assert_eq!(verdict(&[signature(), ours], &[], true), "rejected");
 }

@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_is_no_index_is_refused() {
-        let manifest = format!(r#"{{"schemaVersion":2,"config":{{}},"layers":[]}}"#);
+        let manifest = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
         assert!(matches!(
             index_with(Some(manifest.as_bytes()), &[entry(b"x")]),
             Err(AppendError::NotAnIndex)

@@ -243,7 +243,7 @@ fn dependency(locked: &Locked) -> ResourceDescriptor {
 /// Where a reference stands in the manifests.
 fn place(need: &Need) -> Map<String, Value> {
     Map::from_iter([
-        ("kind".to_owned(), Value::from(if need.target.is_chart() { "chart" } else { "image" })),
+        ("kind".to_owned(), Value::from(need.kind.name())),
         ("file".to_owned(), need.file.as_str().into()),
         ("object".to_owned(), need.object.to_string().into()),
         ("path".to_owned(), need.path.as_str().into()),

@@ -9,7 +9,7 @@ use std::{
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{
-    Document, Fault, Kind, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Raw, YamlError,
+    Document, Fault, Kind, MAX_ALIASED, MAX_DEPTH, Node, Raw, YamlError,
     scalar::{self, Scalar},
     source::Source,
 };
@@ -22,11 +22,18 @@ pub(super) fn document<'a>(
     text: &'a str,
     parser: &mut Parser<'a, StrInput<'a>>,
     start: usize,
+    max_nodes: usize,
 ) -> Result<Document<'a>, YamlError> {
     let document =
         Document { text, unescaped: String::new(), nodes: Vec::new(), range: start..text.len() };
-    let mut builder =
-        Builder { document, open: Vec::new(), anchors: HashMap::new(), aliased: 0, expanded: 0 };
+    let mut builder = Builder {
+        document,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        max_nodes,
+        aliased: 0,
+        expanded: 0,
+    };
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| syntax(&error, text))?;
         if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
@@ -75,6 +82,7 @@ struct Builder<'a> {
     document: Document<'a>,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchor>,
+    max_nodes: usize,
     /// Nodes that aliases expanded to so far.
     aliased: u64,
     /// All nodes so far, aliases expanded.
@@ -98,7 +106,7 @@ impl<'a> Builder<'a> {
     /// Appends a node below the innermost open collection.
     fn push(&mut self, raw: Raw, height: usize) -> Result<u32, YamlError> {
         let range = raw.start as usize..raw.end as usize;
-        if self.document.nodes.len() >= MAX_NODES {
+        if self.document.nodes.len() >= self.max_nodes {
             return Err(YamlError { at: range, fault: Fault::Nodes });
         }
         let index = u32::try_from(self.document.nodes.len()).unwrap_or(u32::MAX);
@@ -140,7 +148,7 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        let (text_at, len, unescaped) = self.keep(&value);
+        let (text_at, len, unescaped) = self.keep(value);
         let (start, end) = (narrow(at.start), narrow(at.end));
         let index = self.push(Raw { start, end, next: 0, at: text_at, len, kind, unescaped }, 1)?;
         if anchor != 0 {
@@ -151,17 +159,17 @@ impl<'a> Builder<'a> {
 
     /// Where the text of a scalar can be found: in the source when the parser
     /// borrowed it from there, else behind the other unescaped texts.
-    fn keep(&mut self, value: &Cow<'a, str>) -> (u32, u32, bool) {
+    fn keep(&mut self, value: Cow<'a, str>) -> (u32, u32, bool) {
         let len = narrow(value.len());
         if let Cow::Borrowed(borrowed) = value {
             let offset = borrowed.as_ptr().addr().wrapping_sub(self.document.text.as_ptr().addr());
             let range = offset..offset.saturating_add(borrowed.len());
-            if self.document.text.get(range).is_some_and(|text| text == *borrowed) {
+            if self.document.text.get(range).is_some_and(|text| text == borrowed) {
                 return (narrow(offset), len, false);
             }
         }
         let at = narrow(self.document.unescaped.len());
-        self.document.unescaped.push_str(value);
+        self.document.unescaped.push_str(&value);
         (at, len, true)
     }
 

@@ -46,13 +46,15 @@ pub fn text(bytes: &[u8]) -> Result<&str, YamlError> {
 pub fn documents(text: &str) -> Documents<'_> {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
-    Documents { text, parser: Parser::new_from_str_with_options(text, options), ended: false }
+    let parser = Parser::new_from_str_with_options(text, options);
+    Documents { text, parser, max_nodes: MAX_NODES, ended: false }
 }
 
 /// The iterator of [`documents`].
 pub struct Documents<'a> {
     text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
+    max_nodes: usize,
     ended: bool,
 }
 
@@ -79,7 +81,8 @@ impl<'a> Iterator for Documents<'a> {
 
 impl<'a> Documents<'a> {
     fn document(&mut self, start: usize) -> Result<Document<'a>, YamlError> {
-        build::document(self.text, &mut self.parser, start).map_err(|error| self.recover(error))
+        build::document(self.text, &mut self.parser, start, self.max_nodes)
+            .map_err(|error| self.recover(error))
     }
 
     /// Skips to the next document after `error`.

@@ -1,0 +1,9 @@
+//! What tests of several areas share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    dead_code,
+    reason = "tests; each area uses its part"
+)]
+
+pub mod registry;
