@@ -3,7 +3,8 @@
 //! Three sequential round trips: the listings (referrers API, referrers tag,
 //! cosign's `.sig` and `.att`), the manifests they name, the statements in
 //! those. Each statement is checked as it arrives and its bytes are dropped, so
-//! that a thousand of them need no more memory than a few.
+//! that a thousand of them need no more memory than a few. No more statements
+//! are read than the limit says, in the order in which they promise most.
 //!
 //! Nothing here fails as a whole: what cannot be read becomes a [`Gap`] or an
 //! unread finding, which lets the verdict be *unknown* rather than *unsigned*.
@@ -16,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::{
     edge::registry::{Fault, Fetched, Key, Limits, Referrers, RegistryError, Store},
     model::{
-        artifact::manifest::{Descriptor, Index, Manifest},
+        artifact::manifest::Descriptor,
         digest::Digest,
         evidence::{self, Finding, Format, Found, Outcome, key::PublicKey},
         policy::Gap,
@@ -32,8 +33,6 @@ const CONCURRENCY: usize = 24;
 /// How many referrers are listed for each statement that may be read: those
 /// that claim to be bundles are chosen from among them.
 const LISTED: usize = 16;
-/// How many layers of one manifest are looked at.
-const MAX_LAYERS: usize = 1000;
 
 /// Everything that was found about a digest.
 #[derive(Debug, Default)]
@@ -79,49 +78,41 @@ pub async fn gather(
     if let Ok(found) = &signatures {
         gathered.shelf.signatures = found.clone();
     }
-
-    let mut legacy = Vec::new();
-    for (what, read) in [("signatures", signatures), ("attestations", attestations)] {
-        match read {
-            Ok(found) => legacy.extend(found),
-            Err(error) => gathered.gap(format!("the legacy {what} of `{subject}`"), &error),
-        }
-    }
     let reader =
         Reader { store, subject, keys, limits, memory: Semaphore::new(kib(limits.in_flight)) };
-    let mut answers: Vec<_> = stream::iter(
-        descriptors.iter().map(Work::Referrer).chain(legacy.iter().map(Work::Legacy)).enumerate(),
-    )
-    .map(|(place, work)| {
-        let reader = &reader;
-        async move { (place, reader.look(work).await) }
-    })
-    .buffer_unordered(CONCURRENCY)
-    .collect()
-    .await;
-    answers.sort_by_key(|(place, _)| *place);
-    for (_, looked) in answers {
-        gathered.findings.extend(looked.findings);
-        gathered.attachments.extend(looked.attachment);
+    let mut places = Vec::new();
+    let mut looks = stream::iter(&descriptors).map(|d| reader.look(d)).buffered(CONCURRENCY);
+    while let Some((descriptor, looked)) = looks.next().await {
+        match looked {
+            Ok((found, more)) if found.is_empty() && !more => {
+                gathered.attachments.push(descriptor.clone());
+            }
+            Ok(found) => gathered.places(&mut places, found, descriptor.digest, limits),
+            Err(outcome) => {
+                gathered.findings.push(Finding::new(Format::Bundle, descriptor.digest, outcome));
+                gathered.attachments.push(descriptor.clone());
+            }
+        }
     }
-    gathered.cap(limits);
+    for (format, read) in
+        [(Format::LegacySignature, signatures), (Format::LegacyAttestation, attestations)]
+    {
+        if let Some(fetched) = gathered.legacy(format, read) {
+            let found = attachment::holders(&fetched.bytes, limits.statements);
+            gathered.places(&mut places, found, fetched.descriptor.digest, limits);
+        }
+    }
+    let findings: Vec<_> = stream::iter(&places)
+        .map(|(holder, manifest)| reader.statement(holder, *manifest))
+        .buffered(CONCURRENCY)
+        .collect()
+        .await;
+    gathered.findings.extend(findings);
     gathered
 }
 
-/// A manifest to be looked into.
-enum Work<'a> {
-    /// Named by a listing, not read yet.
-    Referrer(&'a Descriptor),
-    /// At a legacy tag, read already.
-    Legacy(&'a Fetched),
-}
-
-/// What one manifest held.
-#[derive(Default)]
-struct Looked {
-    findings: Vec<Finding>,
-    attachment: Option<Descriptor>,
-}
+/// Where a statement is: a layer, and the manifest that has it.
+type Spot = (Holder, Digest);
 
 struct Reader<'a> {
     store: &'a Store,
@@ -132,40 +123,22 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn look(&self, work: Work<'_>) -> Looked {
-        match work {
-            Work::Legacy(fetched) => self.holders(&fetched.bytes, fetched.descriptor.digest).await,
-            Work::Referrer(descriptor) => {
-                let read = self.store.manifest(&Key::Digest(descriptor.digest)).await;
-                let mut looked = match read {
-                    Ok(Some(fetched)) => self.holders(&fetched.bytes, descriptor.digest).await,
-                    Ok(None) => self.unread(descriptor.digest, "it is listed but not there"),
-                    Err(error) => self.failed(descriptor.digest, &error),
-                };
-                if looked.findings.is_empty() {
-                    looked.attachment = Some(descriptor.clone());
-                }
-                looked
-            }
-        }
-    }
-
-    /// Reads and checks every statement in a manifest.
-    async fn holders(&self, bytes: &[u8], manifest: Digest) -> Looked {
-        let Ok(parsed) = serde_json::from_slice::<Manifest>(bytes) else {
-            return Looked::default();
+    /// Finds the statements in a manifest that a listing names.
+    async fn look<'d>(
+        &self,
+        descriptor: &'d Descriptor,
+    ) -> (&'d Descriptor, Result<(Vec<Holder>, bool), Outcome>) {
+        let read = self.store.manifest(&Key::Digest(descriptor.digest)).await;
+        let looked = match read {
+            Ok(Some(fetched)) => Ok(attachment::holders(&fetched.bytes, self.limits.statements)),
+            Ok(None) => Err(Outcome::Unread("it is listed but not there".into())),
+            Err(error) => Err(outcome(&error)),
         };
-        let holders = attachment::holders(&parsed);
-        let findings = stream::iter(holders.into_iter().take(MAX_LAYERS))
-            .map(|holder| self.statement(holder, manifest))
-            .buffered(CONCURRENCY)
-            .collect()
-            .await;
-        Looked { findings, attachment: None }
+        (descriptor, looked)
     }
 
-    async fn statement(&self, holder: Holder, manifest: Digest) -> Finding {
-        let format = match &holder {
+    async fn statement(&self, holder: &Holder, manifest: Digest) -> Finding {
+        let format = match holder {
             Holder::Bundle(_) => Format::Bundle,
             Holder::Signature(..) => Format::LegacySignature,
             Holder::Envelope(_) => Format::LegacyAttestation,
@@ -183,22 +156,12 @@ impl Reader<'_> {
             Ok(bytes) => bytes,
             Err(error) => return failed(outcome(&error)),
         };
-        let signature = match &holder {
+        let signature = match holder {
             Holder::Signature(_, signature) => Some(signature.clone()),
             Holder::Bundle(_) | Holder::Envelope(_) => None,
         };
         let found = Found { format, manifest, bytes: bytes.to_vec(), signature };
         evidence::check(self.subject, self.keys, &found)
-    }
-
-    fn failed(&self, manifest: Digest, error: &RegistryError) -> Looked {
-        let finding = Finding::new(Format::Bundle, manifest, outcome(error));
-        Looked { findings: vec![finding], attachment: None }
-    }
-
-    fn unread(&self, manifest: Digest, why: &str) -> Looked {
-        let finding = Finding::new(Format::Bundle, manifest, Outcome::Unread(why.to_owned()));
-        Looked { findings: vec![finding], attachment: None }
     }
 }
 
@@ -223,6 +186,26 @@ impl Gathered {
         match self.gaps.iter().find(|gap| !gap.cap) {
             Some(gap) => {
                 Err(Error::Unread { message: format!("cannot read {}: {}", gap.what, gap.why) })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to go on as if what was not read did not exist, statements and
+    /// what is over a cap included.
+    ///
+    /// # Errors
+    /// [`Error::Unread`] naming the first of it.
+    pub fn refuse_unread(&self) -> Result<(), Error> {
+        self.refuse_gaps()?;
+        let over = self.gaps.first().map(|gap| (gap.what.clone(), &gap.why));
+        let unread = self.findings.iter().find_map(|finding| match &finding.outcome {
+            Outcome::Unread(why) => Some((format!("the statement `{}`", finding.manifest), why)),
+            _ => None,
+        });
+        match over.or(unread) {
+            Some((what, why)) => {
+                Err(Error::Unread { message: format!("cannot read {what}: {why}") })
             }
             None => Ok(()),
         }
@@ -257,9 +240,7 @@ impl Gathered {
         match read {
             // What is no index there is somebody's artifact, not a list.
             Ok(Some(fetched)) => {
-                let entries = serde_json::from_slice::<Index>(&fetched.bytes)
-                    .map(|index| index.manifests)
-                    .unwrap_or_default();
+                let entries = attachment::entries(&fetched.bytes).unwrap_or_default();
                 self.shelf.index = Some(fetched);
                 entries
             }
@@ -298,11 +279,42 @@ impl Gathered {
         chosen
     }
 
-    fn cap(&mut self, limits: &Limits) {
-        if self.findings.len() > limits.statements {
-            self.findings.truncate(limits.statements);
+    /// What stands at a legacy tag. Wrong bytes there are a bad statement like
+    /// any other.
+    fn legacy(
+        &mut self,
+        format: Format,
+        read: Result<Option<Fetched>, RegistryError>,
+    ) -> Option<Fetched> {
+        match read {
+            Ok(found) => found,
+            Err(RegistryError { fault: fault @ Fault::WrongDigest { wanted, .. }, .. }) => {
+                let outcome = Outcome::Invalid(fault.to_string());
+                self.findings.push(Finding::new(format, wanted, outcome));
+                None
+            }
+            Err(error) => {
+                let what = if format == Format::LegacySignature { ".sig" } else { ".att" };
+                self.gap(format!("the legacy tag `{what}`"), &error);
+                None
+            }
+        }
+    }
+
+    /// Adds the statements of one manifest to those that will be read, no more
+    /// than the limit in all.
+    fn places(
+        &mut self,
+        places: &mut Vec<Spot>,
+        (found, more): (Vec<Holder>, bool),
+        manifest: Digest,
+        limits: &Limits,
+    ) {
+        let room = limits.statements.saturating_sub(places.len());
+        if more || found.len() > room {
             self.over_cap(limits);
         }
+        places.extend(found.into_iter().take(room).map(|holder| (holder, manifest)));
     }
 
     fn over_cap(&mut self, limits: &Limits) {

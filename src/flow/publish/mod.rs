@@ -58,8 +58,9 @@ pub mod prepare;
 
 use plan::{Missing, Plan, Present, TagState};
 
-/// How many uploads run at a time.
-const UPLOADS: usize = 6;
+/// How many uploads run at a time: all that one signer needs, so that they cost
+/// two round trips and not four.
+const UPLOADS: usize = 16;
 
 /// What to publish, and how.
 pub struct Request {
@@ -215,12 +216,12 @@ pub async fn publish(
     let tags: Vec<Tag> =
         request.tags.iter().cloned().chain(request.keep_tag.then_some(keep)).collect();
     let provenance = artifact.provenance(&request, (started, clock::now()));
-    if request.dry_run {
-        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
-    }
     watch(Event::Step("looking at what is there"));
     let before = look(&store, registries, &artifact, &tags, &request.keys).await?;
     refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
+    if request.dry_run {
+        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
+    }
     let signers: Vec<Fingerprint> = request.keys.iter().map(SigningKey::fingerprint).collect();
     let present = Present {
         digest: &artifact.subject.digest,
@@ -405,14 +406,14 @@ impl Run<'_> {
         let pushed = pushed?;
         uploaded.manifests += artifact?;
         (self.watch)(Event::Step("verifying what was written"));
-        let shelve =
-            attach::shelve(self.store, &digest, &parcel, pushed, before.gathered.shelf.api);
-        let prove = async {
-            let proof = self.prove(before, &parcel).await?;
-            let tags: Vec<Tag> = before.tags.iter().map(|state| state.tag.clone()).collect();
-            Ok((proof, tag_states(self.store, &tags).await?))
-        };
-        let (stored, ((admitted, mut statements), tags)) = futures::try_join!(shelve, prove)?;
+        let tags: Vec<Tag> = before.tags.iter().map(|state| state.tag.clone()).collect();
+        // Beside the last look at the shared tags, so as close to the move as
+        // one request to another.
+        let last = async || tag_states(self.store, &tags).await;
+        let api = before.gathered.shelf.api;
+        let shelve = attach::shelve(self.store, &digest, &parcel, pushed, api, last);
+        let ((stored, tags), (admitted, mut statements)) =
+            futures::try_join!(shelve, self.prove(before, &parcel))?;
         for line in
             statements.iter_mut().filter(|line| line.format == Format::LegacySignature && line.made)
         {
@@ -581,37 +582,37 @@ impl Run<'_> {
     /// Moves the tags to what was admitted; how many were written.
     async fn move_tags(&self, admitted: &Admitted, now: &[TagState]) -> Result<u64> {
         let todo = now.iter().filter(|state| state.digest != Some(*admitted.digest()));
-        let moves: Vec<_> = todo
-            .map(|state| move_tag(self.store, admitted, state, &self.artifact.manifest))
-            .collect();
+        let moves: Vec<_> = todo.map(|state| self.move_tag(admitted, state)).collect();
         let count = moves.len() as u64;
         stream::iter(moves).buffer_unordered(UPLOADS).try_collect::<Vec<()>>().await?;
         Ok(count)
     }
-}
 
-/// Points a tag at what was admitted.
-async fn move_tag(
-    store: &Store,
-    admitted: &Admitted,
-    now: &TagState,
-    manifest: &Bytes,
-) -> Result<()> {
-    let expect = match now.digest {
-        None => Expect::Absent,
-        Some(_) => Expect::Anything,
-    };
-    let key = Key::Tag(now.tag.clone());
-    match store.put_manifest(&key, media::OCI_MANIFEST, manifest.clone(), &expect).await {
-        Ok(_) => Ok(()),
-        // Another publisher of the same commit may have been faster.
-        Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {
-            match store.resolve(&now.tag).await? {
-                Some(digest) if digest == *admitted.digest() => Ok(()),
-                _ => Err(error.into()),
+    /// Points a tag at what was admitted.
+    async fn move_tag(&self, admitted: &Admitted, now: &TagState) -> Result<()> {
+        let expect = match now.digest {
+            None => Expect::Absent,
+            Some(_) => Expect::Anything,
+        };
+        match self.put_tag(&now.tag, &expect).await {
+            Ok(()) => Ok(()),
+            // Somebody else was faster: with the same commit, or with another,
+            // and then this is a move like any other.
+            Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {
+                let now = TagState { digest: self.store.resolve(&now.tag).await?, ..now.clone() };
+                if now.digest == Some(*admitted.digest()) {
+                    return Ok(());
+                }
+                refuse_moved_release(self.request, admitted.digest(), std::slice::from_ref(&now))?;
+                Ok(self.put_tag(&now.tag, &Expect::Anything).await?)
             }
+            Err(error) => Err(error.into()),
         }
-        Err(error) => Err(error.into()),
+    }
+
+    async fn put_tag(&self, tag: &Tag, expect: &Expect) -> Result<(), RegistryError> {
+        let (key, manifest) = (Key::Tag(tag.clone()), self.artifact.manifest.clone());
+        self.store.put_manifest(&key, media::OCI_MANIFEST, manifest, expect).await.map(|_| ())
     }
 }
 

@@ -103,9 +103,47 @@ impl Holder {
     }
 }
 
-/// Where statements may be in a manifest: every layer of a type that holds one.
-pub fn holders(manifest: &Manifest) -> Vec<Holder> {
-    manifest.layers.iter().filter_map(holder).collect()
+/// Where statements may be in a manifest: the first `limit` layers of a type
+/// that holds one, and whether there are more. A layer that is malformed hides
+/// no other; what is no manifest holds nothing.
+pub fn holders(manifest: &[u8], limit: usize) -> (Vec<Holder>, bool) {
+    #[derive(Deserialize)]
+    struct Layers {
+        #[serde(default)]
+        layers: Vec<Lenient>,
+    }
+    let layers = serde_json::from_slice::<Layers>(manifest).map_or(Vec::new(), |m| m.layers);
+    let mut found = layers.iter().filter_map(Lenient::known).filter_map(holder);
+    let holders = found.by_ref().take(limit).collect();
+    (holders, found.next().is_some())
+}
+
+/// The entries of an index; `None` when it is none. One that is malformed hides
+/// no other.
+pub fn entries(index: &[u8]) -> Option<Vec<Descriptor>> {
+    #[derive(Deserialize)]
+    struct Entries {
+        manifests: Vec<Lenient>,
+    }
+    let index: Entries = serde_json::from_slice(index).ok()?;
+    Some(index.manifests.iter().filter_map(Lenient::known).cloned().collect())
+}
+
+/// A descriptor, or whatever stands in its place.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient {
+    Known(Box<Descriptor>),
+    Foreign(de::IgnoredAny),
+}
+
+impl Lenient {
+    fn known(&self) -> Option<&Descriptor> {
+        match self {
+            Lenient::Known(descriptor) => Some(descriptor),
+            Lenient::Foreign(_) => None,
+        }
+    }
 }
 
 fn holder(layer: &Descriptor) -> Option<Holder> {
@@ -329,7 +367,7 @@ mod tests {
         assert_eq!(manifest.subject.as_ref().unwrap().digest, subject.digest);
         assert_eq!(manifest.artifact_type.as_deref(), Some(media::BUNDLE));
         assert_eq!(manifest.config.digest, Digest::of(b"{}"));
-        assert_eq!(holders(&manifest), [Holder::Bundle(made.layer.clone())]);
+        assert_eq!(holders(&made.manifest, 9), (vec![Holder::Bundle(made.layer.clone())], false));
         assert_eq!(made.descriptor.digest, Digest::of(&made.manifest));
         assert!(claims_bundle(&made.descriptor));
     }
@@ -350,6 +388,23 @@ mod tests {
         assert!(text.contains(r#""extra":{"a": 1}"#), "{text}");
         assert!(text.contains(&own.digest.to_string()), "{text}");
         assert_eq!(index_with(Some(&bytes), &[own]).unwrap(), None, "a second time adds nothing");
+    }
+
+    #[test]
+    fn one_malformed_entry_or_layer_hides_no_other() {
+        let digest = Digest::of(b"x");
+        let good =
+            format!(r#"{{"digest": "{digest}", "size": 1, "mediaType": "{}"}}"#, media::BUNDLE);
+        for bad in ["1", "null", "{}", r#"{"digest": "sha512:00", "size": 1}"#, r#"{"size": -1}"#] {
+            let index = format!(r#"{{"manifests": [{bad}, {good}]}}"#);
+            assert_eq!(entries(index.as_bytes()).unwrap().len(), 1, "{bad}");
+            let manifest = format!(r#"{{"layers": [{bad}, {good}]}}"#);
+            assert_eq!(holders(manifest.as_bytes(), 9).0.len(), 1, "{bad}");
+        }
+        for bad in ["", "[]", "{}", r#"{"manifests": {}}"#, r#"{"layers": 1}"#] {
+            assert!(entries(bad.as_bytes()).is_none(), "{bad}");
+            assert!(holders(bad.as_bytes(), 9).0.is_empty(), "{bad}");
+        }
     }
 
     #[test]
@@ -381,7 +436,8 @@ mod tests {
         let manifest: Manifest = serde_json::from_slice(&second.manifest).unwrap();
         assert_eq!(manifest.layers.len(), 2);
         assert_eq!(manifest.config.digest, Digest::of(&second.config));
-        assert_eq!(holders(&manifest).len(), 2);
+        assert_eq!(holders(&second.manifest, 2).0.len(), 2);
+        assert!(holders(&second.manifest, 1).1, "there are more");
         let again = signatures_with(Some(&second.manifest), &[legacy_layer(b"payload", "AAAA")]);
         assert_eq!(again.unwrap(), None);
     }
