@@ -5,7 +5,6 @@
 //! registry says besides (annotations, descriptors, hints) is shown at most.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
 
 use crate::model::{
     digest::Digest,
@@ -89,12 +88,11 @@ pub enum Claim {
     Signature,
     /// How it was built.
     Provenance(Box<Provenance>),
-    /// Anything else.
+    /// Anything else. What it says is not kept: nobody asks for it, and a
+    /// thousand of them would fill the memory.
     Other {
         /// The predicate type.
         predicate_type: String,
-        /// The predicate.
-        predicate: Value,
     },
 }
 
@@ -180,10 +178,7 @@ fn claim(statement: Statement) -> Result<Claim, String> {
         uris::PROVENANCE => Provenance::read(&statement.predicate)
             .map(|provenance| Claim::Provenance(Box::new(provenance)))
             .map_err(|error| format!("its predicate is not SLSA provenance v1: {error}")),
-        _ => Ok(Claim::Other {
-            predicate_type: statement.predicate_type,
-            predicate: statement.predicate,
-        }),
+        _ => Ok(Claim::Other { predicate_type: statement.predicate_type }),
     }
 }
 
