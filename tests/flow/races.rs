@@ -59,9 +59,9 @@ async fn verdict_by(world: &World, signer: &Signer, digest: &Digest) -> &'static
 }
 
 /// Both publish the same commit, each with a key of their own.
-async fn one_artifact(config: Config) {
+async fn one_artifact(config: Config, step: usize) {
     let safe = config.referrers == Referrers::Listed;
-    for n in 0..ENOUGH {
+    for n in (0..ENOUGH).step_by(step) {
         let world = World::new(config.clone());
         let bob = world.publish_with(by_bob(&world));
         let Some((request, alice, bob)) = held(&world, n, world.publish_with(|_| {}), bob).await
@@ -83,24 +83,27 @@ async fn one_artifact(config: Config) {
         for signer in [&world.alice, &world.bob] {
             assert_eq!(verdict_by(&world, signer, &alice.digest).await, "accepted", "{request}");
         }
-        assert!(world.publish().await.unchanged, "{request}");
-        assert!(world.publish_with(by_bob(&world)).await.unwrap().unchanged, "{request}");
+        // Not each time: it takes long.
+        if n.is_multiple_of(8) {
+            assert!(world.publish().await.unchanged, "{request}");
+            assert!(world.publish_with(by_bob(&world)).await.unwrap().unchanged, "{request}");
+        }
     }
 }
 
 #[tokio::test]
 async fn hostile_registry_two_publishers_of_one_artifact() {
-    one_artifact(Config::default()).await;
+    one_artifact(Config::default(), 1).await;
 }
 
 #[tokio::test]
 async fn hostile_registry_two_publishers_of_one_artifact_without_conditions() {
-    one_artifact(Config { conditional: false, ..Config::default() }).await;
+    one_artifact(Config { conditional: false, ..Config::default() }, 4).await;
 }
 
 #[tokio::test]
 async fn hostile_registry_two_publishers_of_one_artifact_without_referrers() {
-    one_artifact(Config::old()).await;
+    one_artifact(Config::old(), 1).await;
 }
 
 /// With one key both make all statements: too many, none wrong.
@@ -141,19 +144,21 @@ async fn one_tag(config: Config, name: &str) {
         else {
             return;
         };
-        let second = second.expect(&request).digest;
         let now = world.tag(name).unwrap();
         assert_eq!(world.verdict(&world.at_digest(&now)).await, "accepted", "{request}");
-        // What is asked for in one request and done in another can only be kept
-        // apart by a registry that takes conditions.
-        if release && (config.conditional || !request.ends_with(&format!("manifests/{name}"))) {
-            match first {
-                Ok(_) => panic!("{request}: the release moved"),
-                Err(error) => assert_eq!(error.class(), Class::Usage, "{request}: {error:?}"),
+        match (first, second) {
+            // What is asked for in one request and done in another can only be
+            // kept apart by a registry that takes conditions.
+            (Ok(_), Ok(_)) => assert!(
+                !release
+                    || (!config.conditional && request.ends_with(&format!("manifests/{name}"))),
+                "{request}: the release moved"
+            ),
+            (Ok(won), Err(error)) | (Err(error), Ok(won)) if release => {
+                assert_eq!(error.class(), Class::Usage, "{request}: {error:?}");
+                assert_eq!(now, won.digest, "{request}");
             }
-            assert_eq!(now, second, "{request}");
-        } else if !release {
-            first.expect(&request);
+            (first, second) => panic!("{request}: {first:?} and {second:?}"),
         }
     }
 }
