@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    edge::ci,
     flow::{
         error::{Error, Result},
         lock::LockOptions,
@@ -101,7 +100,7 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     }
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
-    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let (given, password) = (args.keys.key.clone(), args.keys.password);
     let request = request(args)?;
     let watch = context::watch(printer);
@@ -165,8 +164,8 @@ fn request(args: Publish) -> Result<Request> {
         annotations,
         asserted: args.source.zip(args.revision),
         allow_dirty: args.allow_dirty,
-        epoch: std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty()),
-        environment: ci::read(),
+        epoch: context::epoch(),
+        environment: context::environment(),
         strict: args.input.strict,
         lock,
         legacy: !args.no_legacy_signature,
