@@ -59,8 +59,9 @@ fn statements(name: &str) -> Vec<Found> {
             signature,
         }
     };
-    let manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
-    attachment::holders(&manifest).into_iter().map(found).collect()
+    let (holders, more) = attachment::holders(&bytes, 10);
+    assert!(!more, "{name}");
+    holders.into_iter().map(found).collect()
 }
 
 fn verified(finding: &Finding) -> (Fingerprint, Claim) {
@@ -241,6 +242,7 @@ fn lists_of_referrers_are_read_and_added_to() {
         let index: Index = serde_json::from_slice(&bytes).expect(name);
         assert_eq!(index.manifests.len(), 2, "{name}");
         assert!(index.manifests.iter().all(attachment::claims_bundle), "{name}");
+        assert_eq!(attachment::entries(&bytes).as_ref(), Some(&index.manifests), "{name}");
         assert_eq!(attachment::index_with(Some(&bytes), &index.manifests).unwrap(), None, "{name}");
         let own = Descriptor::of(media::OCI_MANIFEST, b"own");
         let grown = attachment::index_with(Some(&bytes), &[own]).unwrap().unwrap();
@@ -259,5 +261,5 @@ fn a_manifest_of_helm_is_read() {
     assert_eq!(chart.media_type, None);
     assert_eq!(chart.layers.len(), 1);
     assert_eq!(Digest::of(&sample("helm-push/config.json")), chart.config.digest);
-    assert_eq!(attachment::holders(&chart), []);
+    assert_eq!(attachment::holders(&sample("helm-push/manifest.json"), 10), (vec![], false));
 }
