@@ -240,6 +240,7 @@ fn lists_of_referrers_are_read_and_added_to() {
         let index: Index = serde_json::from_slice(&bytes).expect(name);
         assert_eq!(index.manifests.len(), 2, "{name}");
         assert!(index.manifests.iter().all(attachment::claims_bundle), "{name}");
+        assert_eq!(attachment::entries(&bytes).as_ref(), Some(&index.manifests), "{name}");
         assert_eq!(attachment::index_with(Some(&bytes), &index.manifests).unwrap(), None, "{name}");
         let own = Descriptor::of(media::OCI_MANIFEST, b"own");
         let grown = attachment::index_with(Some(&bytes), &[own]).unwrap().unwrap();
