@@ -4,7 +4,7 @@
 //! [`args`] says what can be typed, [`output`] is the only place that prints,
 //! and each verb has a file of its own that also defines the shape of its JSON.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser};
 
@@ -30,6 +30,9 @@ mod verify;
 
 use args::{Cli, Output, Verb};
 use output::Printer;
+
+/// How long threads may take to remove their temporary files after Ctrl-C.
+const CLEANING_UP: Duration = Duration::from_secs(3);
 
 /// Parses the arguments, runs the verb and says the exit code.
 pub fn run() -> ExitCode {
@@ -118,18 +121,23 @@ fn block_on(flow: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitC
         .enable_all()
         .build()
         .map_err(|error| Error::Internal(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         tokio::select! {
             result = flow => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
-    })
+    });
+    runtime.shutdown_timeout(CLEANING_UP);
+    result
 }
 
 /// Says an error, as JSON too where JSON was asked for, and its exit code.
 fn failed(error: &Error, printer: &Printer, verb: Option<&'static str>) -> ExitCode {
     let hint = error.hint();
     printer.error(error, hint.as_deref());
+    for reason in view::reasons(error) {
+        printer.say_always(&reason.text());
+    }
     let code = match error.class() {
         Class::Rejected => 1,
         Class::Usage => 2,

@@ -146,7 +146,7 @@ fn judged_view(reference: &Reference, judged: &Judged) -> View {
             Kind::Rejected(_) => "rejected",
             Kind::Unknown(_) => "unknown",
         },
-        reasons: judged.verdict.reasons().iter().map(reason_view).collect(),
+        reasons: judged.verdict.reasons().iter().map(ReasonView::new).collect(),
         evidence: findings.iter().map(|f| EvidenceView::new(f, &annotations)).collect(),
         gaps: judged.gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
         source: annotations.get(media::SOURCE).cloned(),
@@ -164,13 +164,22 @@ fn commit(finding: &Finding, annotations: &Annotations) -> Option<String> {
     }
 }
 
-fn reason_view(reason: &Reason) -> ReasonView {
-    ReasonView {
-        code: reason.code.into(),
-        obligation: None,
-        found: reason.found.clone(),
-        wanted: reason.wanted.clone(),
-        hint: reason.hint.clone(),
+impl ReasonView {
+    /// The view of a reason.
+    pub fn new(reason: &Reason) -> Self {
+        Self {
+            code: reason.code.into(),
+            obligation: None,
+            found: reason.found.clone(),
+            wanted: reason.wanted.clone(),
+            hint: reason.hint.clone(),
+        }
+    }
+
+    /// Four lines for people.
+    pub fn text(&self) -> String {
+        let Self { code, found, wanted, hint, .. } = self;
+        format!("  {code}\n    found   {found}\n    wanted  {wanted}\n    hint    {hint}\n")
     }
 }
 
@@ -212,10 +221,7 @@ fn text(view: &View) -> String {
     field("revision", &view.revision);
     field("commit", &view.commit);
     for reason in &view.reasons {
-        text.push_str(&format!(
-            "\n  {}\n    found   {}\n    wanted  {}\n    hint    {}\n",
-            reason.code, reason.found, reason.wanted, reason.hint
-        ));
+        text.push_str(&format!("\n{}", reason.text()));
     }
     if !view.evidence.is_empty() {
         text.push_str("\nstatements\n");

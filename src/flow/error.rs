@@ -181,14 +181,42 @@ impl Error {
             Error::NotFound { .. } => {
                 Some("check the spelling, and that it was published here".into())
             }
-            Error::Signer(SignerError::NoPassword { .. }) => Some(
-                "set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal".into(),
-            ),
+            Error::Signer(error) => signer_hint(error).map(Into::into),
+            Error::Pack(super::pack::PackError::Unreadable { .. }) => {
+                Some("give a directory, a file, or `-` for standard input".into())
+            }
+            Error::Extract(ExtractError::Target { .. }) => {
+                Some("name another directory; nothing is ever extracted over something else".into())
+            }
             Error::Git(error) => Some(error.hint()),
             Error::Source(error) => Some(error.hint().into()),
             Error::Internal(_) => Some("this is a defect of sluicegate; please report it".into()),
             _ => None,
         }
+    }
+}
+
+fn signer_hint(error: &SignerError) -> Option<&'static str> {
+    match error {
+        SignerError::Read { .. } => {
+            Some("check the path; `sluicegate keygen` makes a new pair of keys")
+        }
+        SignerError::Write { .. } => Some("choose another place with `--output-key-prefix`"),
+        SignerError::NoVariable { .. } => {
+            Some("set it to the text of the key, or give the path of a key file")
+        }
+        SignerError::Password { .. } => {
+            Some("check what is in `COSIGN_PASSWORD`, or what was piped in or typed")
+        }
+        SignerError::NoPassword { .. } => {
+            Some("set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal")
+        }
+        SignerError::Malformed { .. } => {
+            Some("signing takes the private key, such as `cosign.key`")
+        }
+        SignerError::Public { .. } => Some("verifying takes the public key, such as `cosign.pub`"),
+        SignerError::Algorithm => Some("make one with `sluicegate keygen`"),
+        SignerError::Scheme { .. } | SignerError::Crypto => None,
     }
 }
 
