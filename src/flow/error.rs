@@ -64,6 +64,8 @@ pub enum Error {
     Unread {
         /// What could not be read, and why.
         message: String,
+        /// What to do next.
+        hint: Option<String>,
     },
     /// What stands at a shared tag cannot be added to.
     #[error("cannot add to the tag `{tag}`")]
@@ -186,7 +188,7 @@ impl Error {
     /// What to do next, when there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Usage { hint, .. } => hint.clone(),
+            Error::Usage { hint, .. } | Error::Unread { hint, .. } => hint.clone(),
             Error::Registry(cause) => registry_hint(&cause.fault),
             Error::SharedTag { tag, source: AppendError::NotAnIndex } => Some(format!(
                 "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
@@ -230,6 +232,9 @@ fn signer_hint(error: &SignerError) -> Option<&'static str> {
         }
         SignerError::Public { .. } => Some("verifying takes the public key, such as `cosign.pub`"),
         SignerError::Algorithm => Some("make one with `sluicegate keygen`"),
+        SignerError::Inline => Some(
+            "keep the key in an environment variable and name that; arguments are seen by everybody on the machine",
+        ),
         SignerError::Scheme { .. } | SignerError::Crypto => None,
     }
 }
@@ -244,7 +249,8 @@ fn fault_class(fault: &Fault) -> Class {
     }
 }
 
-fn registry_hint(fault: &Fault) -> Option<String> {
+/// What to do about a fault of a registry.
+pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
     Some(match fault {
         Fault::Unauthorized { .. } => {
             "log in with `docker login`, or give `--registry-username` and `--registry-password-stdin`".into()

@@ -45,6 +45,13 @@ fn about_keys() {
         &publish(&["--key", "awskms://alias/release"]),
         "error: key references of the kind `awskms` are not supported; expected the path of a key file or `env://VARIABLE`",
     );
+    let inline = fs::read_to_string(shop.path("a.key")).unwrap();
+    said(
+        &shop,
+        &publish(&["--key", &inline]),
+        "error: the text of a key was given; expected the path of a key file or `env://VARIABLE`\n\
+         hint: keep the key in an environment variable and name that; arguments are seen by everybody on the machine",
+    );
     said(
         &shop,
         &publish(&["--key", "env://UNSET"]),
@@ -256,6 +263,11 @@ fn causes_are_not_repeated() {
         for (at, part) in parts.iter().enumerate() {
             assert!(!parts[at + 1..].contains(part), "{arguments:?}: {line}");
         }
-        assert_eq!(run.err.matches("error: ").count(), 1, "{arguments:?}: {}", run.err);
+        assert_eq!(
+            run.err.lines().filter(|line| line.starts_with("error: ")).count(),
+            1,
+            "{arguments:?}: {}",
+            run.err
+        );
     }
 }
