@@ -120,7 +120,15 @@ pub fn load(
     reference: &str,
     password: &mut dyn FnMut(&str) -> Result<Zeroizing<String>, SignerError>,
 ) -> Result<Loaded, SignerError> {
-    parse(&read(reference)?, reference, password)
+    let text = read(reference)?;
+    seed();
+    parse(&text, reference, password)
+}
+
+/// Starts to seed the random numbers that signing needs, which takes longer
+/// than a signature; the key is decrypted meanwhile.
+fn seed() {
+    std::thread::spawn(|| aws_lc_rs::rand::fill(&mut [0; 1]));
 }
 
 /// Parses a private key; `reference` says in errors where it came from.

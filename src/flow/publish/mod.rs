@@ -72,7 +72,7 @@ pub struct Request {
     pub place: Place,
     /// The tags to move, at least one.
     pub tags: Vec<Tag>,
-    /// The keys; every one signs.
+    /// The keys that are there already; every one signs.
     pub keys: Vec<SigningKey>,
     /// Further annotations.
     pub annotations: Annotations,
@@ -203,14 +203,25 @@ pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
 ///
 /// # Errors
 /// [`Error`]; the tags have not moved then.
-pub async fn publish(
+pub async fn publish(registries: &Registries, request: Request, watch: &Watch) -> Result<Outcome> {
+    publish_with(registries, request, async { Ok(Vec::new()) }, watch).await
+}
+
+/// Publishes with further keys that are still being decrypted: that takes
+/// longer than git's answers, so both happen at once. Packing waits for them:
+/// either alone may take most of the memory there is.
+///
+/// # Errors
+/// [`Error`]; the tags have not moved then.
+pub async fn publish_with(
     registries: &Registries,
     mut request: Request,
+    keys: impl Future<Output = Result<Vec<SigningKey>>>,
     watch: &Watch,
 ) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
-    let prepared = prepare::prepare(registries, &mut request, watch).await?;
+    let prepared = prepare::prepare(registries, &mut request, keys, watch).await?;
     let artifact = Artifact::new(&request, prepared)?;
     let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
     let tags: Vec<Tag> =

@@ -4,8 +4,6 @@
 //! to a key that was given, and a signed claim to one digest. Everything that a
 //! registry says besides (annotations, descriptors, hints) is shown at most.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
 use crate::model::{
     digest::Digest,
     statement::{
@@ -16,6 +14,7 @@ use crate::model::{
     },
     uris,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 pub mod key;
 
@@ -88,8 +87,7 @@ pub enum Claim {
     Signature,
     /// How it was built.
     Provenance(Box<Provenance>),
-    /// Anything else. What it says is not kept: nobody asks for it, and a
-    /// thousand of them would fill the memory.
+    /// Anything else; what it says is not kept.
     Other {
         /// The predicate type.
         predicate_type: String,
@@ -184,7 +182,7 @@ fn claim(statement: Statement) -> Result<Claim, String> {
 
 fn legacy_signature(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
     let payload = simple_signing::parse(&found.bytes);
-    let docker_reference = payload.as_ref().ok().map(|payload| payload.docker_reference.clone());
+    let docker_reference = payload.as_ref().ok().map(|payload| clip(&payload.docker_reference));
     let outcome = match payload {
         Ok(payload) => legacy_outcome(subject, keys, found, &payload.digest),
         Err(error) => Outcome::Invalid(error.to_string()),
@@ -213,6 +211,11 @@ fn legacy_outcome(subject: &Digest, keys: &[PublicKey], found: &Found, signed: &
 
 fn signer(keys: &[PublicKey], message: &[u8], signature: &[u8]) -> Option<Fingerprint> {
     keys.iter().find(|key| key.verifies(message, signature)).map(PublicKey::fingerprint)
+}
+
+/// A name that is shown and never compared; nobody needs a long one.
+fn clip(name: &str) -> String {
+    name.chars().take(512).collect()
 }
 
 /// Why nobody known signed it. A hint that names a given key only sharpens the
