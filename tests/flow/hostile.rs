@@ -246,7 +246,7 @@ async fn cosign_cve_2022_36056_swapped_payloads() {
         std::mem::swap(&mut mixed["dsseEnvelope"][field], &mut ours["dsseEnvelope"][field]);
         let bytes = mixed.to_string().into_bytes();
         let made = attachment::referrer(&a, bytes, uris::SIGNATURE, "").unwrap();
-        world.store(&a, &Parcel { bundles: vec![made], legacy: Vec::new() });
+        world.store(&a, &parcel_of(made));
     }
     assert_eq!(world.signed(&world.at(":1.4.0")).await, "rejected");
 }
@@ -279,7 +279,7 @@ async fn sigstore_go_609_a_statement_about_nothing() {
         let signed = key.sign(&bundle::message(payload.as_bytes())).unwrap();
         let bytes = bundle::write(payload.as_bytes(), &signed, key.fingerprint().as_bytes());
         let made = attachment::referrer(&subject, bytes.unwrap(), uris::SIGNATURE, "").unwrap();
-        world.store(&subject, &Parcel { bundles: vec![made], legacy: Vec::new() });
+        world.store(&subject, &parcel_of(made));
     }
     assert_eq!(world.signed(&world.at(":1.4.0")).await, "rejected");
 }
@@ -420,4 +420,10 @@ async fn oras_ghsa_g5v4_5x39_vwhx_a_signed_layer_that_escapes() {
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     assert_eq!(fs::read_dir(world.dir.path().join("in")).unwrap().count(), 0);
     assert!(!world.dir.path().join("escape").exists());
+}
+
+fn parcel_of(made: attachment::Attachment) -> Parcel {
+    let mut parcel = Parcel::default();
+    parcel.bundles.push(made);
+    parcel
 }

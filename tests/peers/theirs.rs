@@ -191,3 +191,56 @@ fn a_chart_that_helm_pushed_is_signed() {
     world.cosign_verify("cosign2", "ci.pub", "charts/demo:0.1.0").ok();
     world.cosign_verify("cosign3", "ci.pub", "charts/demo:0.1.0").ok();
 }
+
+/// Docker's manifests and indexes of several are signed like any other.
+#[test]
+#[ignore = "needs real peers: run tests/run"]
+fn images_and_indexes_are_signed() {
+    for kind in [Kind::Olareg, Kind::Distribution] {
+        let world = World::new(kind, Access::Http);
+        world.keygen("ci");
+        world.write("file", "content");
+        let mut tar = world.command(Path::new("tar"));
+        tar.args(["-cf", "layer.tar", "file"]);
+        Run::of(tar, None).ok();
+        let image = world.at("team/image:v1");
+        world.crane(&["append", "-f", "layer.tar", "-t", &image]).ok();
+        let manifest = world.crane(&["manifest", &image]).ok();
+        assert!(manifest.contains("vnd.docker.distribution.manifest.v2+json"), "{manifest}");
+        let index = world.at("team/image:all");
+        let create = ["manifest", "index", "create", "--plain-http", &index, "v1"];
+        world.peer("oras", &create).ok();
+        for name in ["team/image:v1", "team/image:all"] {
+            world.ours(&["sign", &world.oci(name), "--key", "ci.key"]).ok();
+            world.verify("ci.pub", &world.oci(name)).ok();
+            world.cosign_verify("cosign2", "ci.pub", name).ok();
+            world.cosign_verify("cosign3", "ci.pub", name).ok();
+        }
+    }
+}
+
+/// `cosign copy` carries the `.sig` but no referrer, and puts the artifact
+/// itself where a registry without the referrers API keeps its list of them.
+#[test]
+#[ignore = "needs real peers: run tests/run"]
+fn what_cosign_copied_is_verified_and_not_overwritten() {
+    let (from, to) =
+        (World::new(Kind::Olareg, Access::Http), World::new(Kind::Distribution, Access::Http));
+    from.shop();
+    from.keygen("ci");
+    let published = from.publish(&from.oci("shop/config:1.4.0"), &["--key", "ci.key"]);
+    let name = "shop/config:1.4.0";
+    for cosign in ["cosign2", "cosign3"] {
+        let copied = format!("{cosign}/config:1.4.0");
+        from.peer(cosign, &["copy", &from.at(name), &to.at(&copied)]).ok();
+        let place = to.oci(&copied);
+        let judged = from.verify("ci.pub", &place).json();
+        assert_eq!(texts(&judged["evidence"], "format"), ["legacy-sig"], "{judged}");
+        assert_eq!(judged["digest"], published["digest"]);
+        let occupied = text(&published["digest"]).replace(':', "-");
+        let sign = ["sign", &place, "--key", "ci.key"];
+        from.ours(&sign).ends(2).says("cosign copy").says(&occupied);
+        let there = to.digest(&format!("{cosign}/config:{occupied}"));
+        assert_eq!(there, text(&published["digest"]));
+    }
+}

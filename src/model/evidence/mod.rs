@@ -4,6 +4,8 @@
 //! to a key that was given, and a signed claim to one digest. Everything that a
 //! registry says besides (annotations, descriptors, hints) is shown at most.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use crate::model::{
     digest::Digest,
     statement::{
@@ -14,7 +16,6 @@ use crate::model::{
     },
     uris,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 
 pub mod key;
 
@@ -87,7 +88,8 @@ pub enum Claim {
     Signature,
     /// How it was built.
     Provenance(Box<Provenance>),
-    /// Anything else; what it says is not kept.
+    /// Anything else. What it says is not kept: nobody asks for it, and a
+    /// thousand of them would fill the memory.
     Other {
         /// The predicate type.
         predicate_type: String,
