@@ -45,9 +45,9 @@ pub struct Global {
     /// Print nothing on stderr but errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Tell more; twice for every request
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
-    pub verbose: u8,
+    /// Tell of every request to a registry on stderr
+    #[arg(short, long, global = true, overrides_with = "verbose", conflicts_with = "quiet")]
+    pub verbose: bool,
 }
 
 /// How results are printed.
@@ -101,6 +101,8 @@ pub enum Verb {
   sluicegate pull oci://registry.example/shop/config:1.4.0 ./out --key cosign.pub")]
     Pull(Pull),
     /// Show what would change in the cluster between two artifacts or directories
+    ///
+    /// Nothing is verified: this shows, and does not tell whom to trust. `verify` and `pull` do.
     #[command(after_long_help = "Examples:
   sluicegate diff oci://registry.example/shop/config:1.3.0 oci://registry.example/shop/config:1.4.0
   sluicegate diff oci://registry.example/shop/config:production ./config --exit-code")]

@@ -36,7 +36,7 @@ pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
     let [key] = keys.as_slice() else {
         return Err(Error::Internal("one key was asked for".into()));
     };
-    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let outcome = sign::attest(
         &registries,
         &args.reference,

@@ -1,6 +1,7 @@
-//! Building the context of a run: registries and the watch.
+//! The context of a run: registries, the watch, and what the environment says.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Read},
     sync::{Arc, Mutex},
 };
@@ -8,8 +9,11 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    edge::registry::{DockerConfigSource, Limits, Login, Options, Registries},
-    edge::secret::Secret,
+    edge::{
+        ci,
+        registry::{DockerConfigSource, Limits, Login, Options, Registries, Trace},
+        secret::Secret,
+    },
     flow::{
         error::{Error, Result},
         publish::{Event, Watch},
@@ -19,24 +23,31 @@ use crate::{
 
 use super::{args, output::Printer};
 
-/// The registries as the flags describe them; `reference` is where the flags'
-/// login goes.
+/// The registries as the flags describe them; the hosts of `references` are
+/// those that login, client certificate and `--plain-http` are for.
 ///
 /// # Errors
-/// [`Error::Usage`] for certificates and keys that cannot be used.
-pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Result<Registries> {
-    let host = match reference.map(|reference| &reference.place) {
-        Some(Place::Registry(repository)) => Some(repository.host().to_owned()),
-        Some(Place::Layout(_)) | None => None,
-    };
-    let login = match (&flags.registry_username, host.clone()) {
-        (Some(username), Some(host)) => {
-            Some(Login { host, username: username.clone(), password: password()? })
+/// [`Error::Usage`] for certificates and keys that cannot be used, and for a
+/// login that is not for exactly one host.
+pub fn registries(
+    flags: &args::Registry,
+    references: &[&Reference],
+    printer: &Printer,
+) -> Result<Registries> {
+    let mut hosts: Vec<String> = references.iter().filter_map(|named| host(named)).collect();
+    hosts.dedup();
+    let login = match (&flags.registry_username, hosts.as_slice()) {
+        (Some(username), [host]) => {
+            Some(Login { host: host.clone(), username: username.clone(), password: password()? })
         }
-        (Some(_), None) => {
+        (Some(_), hosts) => {
+            let (found, hint) = match hosts.is_empty() {
+                true => ("there is none", "leave it out for a layout"),
+                false => ("there are two", "log in with `docker login`"),
+            };
             return Err(Error::usage(
-                "`--registry-username` needs a reference to a registry",
-                "leave it out for a layout",
+                format!("`--registry-username` needs one registry to log in at; {found}"),
+                hint,
             ));
         }
         (None, _) => None,
@@ -46,8 +57,8 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
         ca_file: flags.ca_file.clone(),
         client_cert: flags.client_cert.clone(),
         client_key: flags.client_key.clone(),
+        own_hosts: hosts,
         login,
-        own_hosts: host.into_iter().collect(),
         token_realms: flags.token_realm.clone(),
         deadline: flags.timeout,
         limits: Limits {
@@ -55,8 +66,10 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
             statement: flags.max_statement,
             in_flight: flags.max_in_flight,
             statements: flags.max_statements,
+            gather: flags.timeout.saturating_mul(4),
         },
         docker_config: DockerConfigSource::of_environment(|name| std::env::var_os(name)),
+        trace: trace(printer),
         ..Options::default()
     };
     Registries::new(options).map_err(|error| {
@@ -65,6 +78,22 @@ pub fn registries(flags: &args::Registry, reference: Option<&Reference>) -> Resu
             "check the registry flags",
         )
     })
+}
+
+fn host(reference: &Reference) -> Option<String> {
+    match &reference.place {
+        Place::Registry(repository) => Some(repository.host().to_owned()),
+        Place::Layout(_) => None,
+    }
+}
+
+/// With `--verbose`, every request is told of.
+fn trace(printer: &Printer) -> Trace {
+    let printer = *printer;
+    match printer.verbose() {
+        true => Trace::to(move |line| printer.say(line)),
+        false => Trace::default(),
+    }
 }
 
 /// The password of `--registry-username`, all of standard input.
@@ -77,6 +106,16 @@ fn password() -> Result<Secret> {
         )
     })?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// What the environment says about the CI system.
+pub fn environment() -> BTreeMap<String, String> {
+    ci::read()
+}
+
+/// `SOURCE_DATE_EPOCH`, when it says something.
+pub fn epoch() -> Option<String> {
+    std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty())
 }
 
 /// Who is told about progress: bars on a terminal, plain lines otherwise.

@@ -98,7 +98,7 @@ struct AttachmentView {
 
 pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
-    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let found = inspect::inspect(&registries, &args.reference, &keys).await?;
     let view = view(&args.reference, &found);
     printer.result(&view, || text(&view)).map_err(super::stdout)?;

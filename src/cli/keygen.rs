@@ -5,10 +5,7 @@ use std::process::ExitCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{
-    edge::signer::{self, SigningKey},
-    flow::error::{Error, Result},
-};
+use crate::flow::{error::Result, keygen};
 
 use super::{args::Keygen, keys, output::Printer};
 
@@ -28,27 +25,15 @@ pub struct View {
 
 pub(super) fn run(args: &Keygen, printer: &Printer) -> Result<ExitCode> {
     let password = keys::new_password(args.password)?;
-    let key = SigningKey::generate()?;
     if password.is_empty() {
         printer.warn("the key is encrypted with an empty password");
     }
-    let (private, public) = signer::write_pair(&args.output_key_prefix, &key, password.as_bytes())
-        .map_err(|error| match &error {
-            signer::SignerError::Write { path, source }
-                if source.kind() == std::io::ErrorKind::AlreadyExists =>
-            {
-                Error::usage(
-                    format!("`{}` exists, and keys are never overwritten", path.display()),
-                    "choose another name with `--output-key-prefix`",
-                )
-            }
-            _ => error.into(),
-        })?;
+    let pair = keygen::keygen(&args.output_key_prefix, password.as_bytes())?;
     let view = View {
         schema: "sluicegate.dev/keygen/v1",
-        private_key: private.display().to_string(),
-        public_key: public.display().to_string(),
-        signer: key.fingerprint().to_string(),
+        private_key: pair.private.display().to_string(),
+        public_key: pair.public.display().to_string(),
+        signer: pair.signer.to_string(),
     };
     printer
         .result(&view, || {

@@ -11,7 +11,7 @@ use super::args::{Global, Output};
 pub struct Printer {
     format: Output,
     quiet: bool,
-    verbose: u8,
+    verbose: bool,
 }
 
 impl Printer {
@@ -40,8 +40,8 @@ impl Printer {
         !self.quiet
     }
 
-    /// How much talk is wanted.
-    pub fn verbosity(&self) -> u8 {
+    /// Whether every request is told of.
+    pub fn verbose(&self) -> bool {
         self.verbose
     }
 

@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    edge::ci,
     flow::{
         error::{Error, Result},
         lock::LockOptions,
@@ -101,10 +100,12 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     }
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
-    let registries = context::registries(&args.registry, Some(&args.reference))?;
-    let request = request(args, printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let (given, password) = (args.keys.key.clone(), args.keys.password);
+    let request = request(args)?;
     let watch = context::watch(printer);
-    let outcome = match publish::publish(&registries, request, &watch).await {
+    let keys = keys::decrypted(given, password, printer);
+    let outcome = match publish::publish_with(&registries, request, keys, &watch).await {
         Err(Error::Problems(problems)) => {
             return check::refused("publish", &problems, &directory, printer);
         }
@@ -116,9 +117,9 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was typed, as a request. Keys are loaded last: a wrong flag should not
+/// What was typed, as a request. Its keys come later: a wrong flag should not
 /// cost a password.
-fn request(args: Publish, printer: &Printer) -> Result<Request> {
+fn request(args: Publish) -> Result<Request> {
     let mut tags: Vec<Tag> = Vec::new();
     for tag in args.reference.tag.iter().chain(&args.tag) {
         if tag.is_reserved() {
@@ -154,18 +155,17 @@ fn request(args: Publish, printer: &Printer) -> Result<Request> {
     };
     let (input, mut pack) = check::input(&args.input)?;
     pack.check.needs = lock.require_pinned || lock.mode != LockMode::Off;
-    let keys = keys::signing(&args.keys.key, args.keys.password, printer)?;
     Ok(Request {
         input,
         pack,
         place: args.reference.place,
         tags,
-        keys,
+        keys: Vec::new(),
         annotations,
         asserted: args.source.zip(args.revision),
         allow_dirty: args.allow_dirty,
-        epoch: std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty()),
-        environment: ci::read(),
+        epoch: context::epoch(),
+        environment: context::environment(),
         strict: args.input.strict,
         lock,
         legacy: !args.no_legacy_signature,

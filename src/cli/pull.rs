@@ -6,18 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    edge::registry::Registries,
     flow::{
-        content,
-        error::{Error, Result},
-        extract::{self, Target},
-        verify::{self, Artifact},
+        error::Result,
+        pull::{self, Pulled, Request, Trust},
     },
     model::{
-        artifact::media,
-        bundle::unpack::Limits,
-        digest::Digest,
-        policy::{Admitted, Demands},
+        artifact::media, bundle::unpack::Limits, digest::Digest, policy::Demands,
+        reference::Reference,
     },
 };
 
@@ -48,46 +43,41 @@ pub struct View {
 }
 
 pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
-    let target = Target::check(&args.dir)?;
-    let registries = context::registries(&args.registry, Some(&args.reference))?;
-    let (artifact, admitted) = match args.unsafe_skip_verification {
+    let trust = match args.unsafe_skip_verification {
         true => {
             printer.warn("nothing is verified: these bytes may be anybody's");
-            (verify::resolve(&registries, &args.reference).await?, None)
+            Trust::UnsafeAnything
         }
-        false => {
-            let (artifact, admitted) = admitted(&registries, &args).await?;
-            (artifact, Some(admitted))
-        }
+        false => Trust::Verified(
+            keys::public(&args.key)?,
+            Demands { provenance: args.require_provenance },
+        ),
     };
-    let layer = content::layer(&artifact)?;
-    let limits = Limits { total: args.max_size, ..Limits::default() };
-    let mut reader = artifact.store.open_blob(layer).await?;
-    let extracted = extract::extract(target, limits, async || reader.chunk().await).await?;
-    let annotations = artifact.content.annotations();
-    let view = View {
-        schema: "sluicegate.dev/pull/v1",
-        reference: args.reference.to_string(),
-        digest: *artifact.digest(),
-        verified: admitted.is_some(),
-        directory: args.dir.display().to_string(),
-        files: extracted.files,
-        bytes: extracted.bytes,
-        source: annotations.get(media::SOURCE).cloned(),
-        revision: annotations.get(media::REVISION).cloned(),
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let request = Request {
+        reference: args.reference.clone(),
+        trust,
+        target: args.dir.clone(),
+        limits: Limits { total: args.max_size, ..Limits::default() },
     };
+    let pulled = pull::pull(&registries, request).await?;
+    let view = view(&args.reference, args.dir.display().to_string(), &pulled);
     printer.result(&view, || text(&view)).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Verifies, and gives the artifact only with the token that says so.
-async fn admitted(registries: &Registries, args: &Pull) -> Result<(Artifact, Admitted)> {
-    let keys = keys::public(&args.key)?;
-    let demands = Demands { provenance: args.require_provenance };
-    let judged = verify::verify(registries, &args.reference, &keys, demands, false).await?;
-    match (judged.verdict.admit(), judged.artifact) {
-        (Some(admitted), Some(artifact)) => Ok((artifact, admitted)),
-        _ => Err(Error::Verdict(Box::new(judged.verdict))),
+fn view(reference: &Reference, directory: String, pulled: &Pulled) -> View {
+    let annotations = pulled.artifact.content.annotations();
+    View {
+        schema: "sluicegate.dev/pull/v1",
+        reference: reference.to_string(),
+        digest: *pulled.artifact.digest(),
+        verified: pulled.admitted.is_some(),
+        directory,
+        files: pulled.extracted.files,
+        bytes: pulled.extracted.bytes,
+        source: annotations.get(media::SOURCE).cloned(),
+        revision: annotations.get(media::REVISION).cloned(),
     }
 }
 

@@ -78,7 +78,7 @@ fn added(added: &Added) -> AddedView {
 
 pub(super) async fn run(args: Sign, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::signing(&args.keys.key, args.keys.password, printer)?;
-    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let outcome =
         sign::sign(&registries, &args.reference, &keys, !args.no_legacy_signature).await?;
     let view = View::new("sluicegate.dev/sign/v1", &args.reference, &outcome);

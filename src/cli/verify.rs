@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    edge::registry::Fault,
     flow::{
         error::{Error, Result},
         verify::{self, Judged},
@@ -115,7 +114,7 @@ impl EvidenceView {
 
 pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
-    let registries = context::registries(&args.registry, Some(&args.reference))?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let demands = Demands { provenance: args.require_provenance };
     let judged = verify::verify(&registries, &args.reference, &keys, demands, args.deep).await;
     let view = match &judged {
@@ -177,15 +176,6 @@ fn reason_view(reason: &Reason) -> ReasonView {
 
 /// What could not be resolved is unknown.
 fn unresolved_view(reference: &Reference, error: &Error) -> View {
-    let code = match error {
-        Error::NotFound { .. } => "not-found",
-        Error::Registry(cause) => match cause.fault {
-            Fault::Unauthorized { .. } | Fault::Forbidden { .. } => "no-access",
-            Fault::TimedOut(_) => "timed-out",
-            _ => "unread",
-        },
-        _ => "unread",
-    };
     let mut found = error.to_string();
     if let Some(source) = std::error::Error::source(error) {
         found = format!("{found}: {source}");
@@ -196,7 +186,7 @@ fn unresolved_view(reference: &Reference, error: &Error) -> View {
         digest: reference.digest,
         verdict: "unknown",
         reasons: vec![ReasonView {
-            code: code.into(),
+            code: error.code().into(),
             obligation: None,
             found,
             wanted: "the artifact's manifest".into(),

@@ -120,7 +120,15 @@ pub fn load(
     reference: &str,
     password: &mut dyn FnMut(&str) -> Result<Zeroizing<String>, SignerError>,
 ) -> Result<Loaded, SignerError> {
-    parse(&read(reference)?, reference, password)
+    let text = read(reference)?;
+    seed();
+    parse(&text, reference, password)
+}
+
+/// Starts to seed the random numbers that signing needs, which takes longer
+/// than a signature; the key is decrypted meanwhile.
+fn seed() {
+    std::thread::spawn(|| aws_lc_rs::rand::fill(&mut [0; 1]));
 }
 
 /// Parses a private key; `reference` says in errors where it came from.
@@ -135,19 +143,16 @@ pub fn parse(
     let bad =
         |fault: &str| SignerError::Malformed { reference: reference.into(), fault: fault.into() };
     let blocks = pem::parse_many(text).map_err(|_| bad("it is not PEM"))?;
-    let block = match blocks.as_slice() {
-        [block] => block,
-        [] => return Err(bad("it holds no PEM block")),
-        // OpenSSL writes the curve in a block of its own before a SEC1 key.
-        many => many
-            .iter()
-            .find(|block| block.tag().ends_with("PRIVATE KEY"))
-            .ok_or_else(|| bad("it holds no private key"))?,
-    };
-    let (key, in_clear) = match block.tag() {
+    let only = blocks.len() == 1;
+    // OpenSSL writes the curve in a block of its own before a SEC1 key.
+    let chosen = blocks.into_iter().find(|block| only || block.tag().ends_with("PRIVATE KEY"));
+    let block = chosen.ok_or_else(|| bad("it holds no private key"))?;
+    let tag = block.tag().to_owned();
+    let content = Zeroizing::new(block.into_contents());
+    let (key, in_clear) = match tag.as_str() {
         LABEL | OLD_LABEL => {
             let password = password(reference)?;
-            let der = decrypt(block.contents(), password.as_bytes(), reference)?;
+            let der = decrypt(&content, password.as_bytes(), reference)?;
             // cosign refuses SEC1 inside an encrypted file; so what is accepted
             // here is accepted there.
             if !is_pkcs8(&der) {
@@ -155,7 +160,7 @@ pub fn parse(
             }
             (SigningKey::from_der(&der)?, false)
         }
-        "PRIVATE KEY" | "EC PRIVATE KEY" => (SigningKey::from_der(block.contents())?, true),
+        "PRIVATE KEY" | "EC PRIVATE KEY" => (SigningKey::from_der(&content)?, true),
         "PUBLIC KEY" => return Err(bad("it is a public key; signing needs the private half")),
         "ENCRYPTED PRIVATE KEY" => {
             return Err(bad(

@@ -45,6 +45,8 @@ pub struct Parcel {
     pub bundles: Vec<Attachment>,
     /// Legacy signatures: the payload and its layer.
     pub legacy: Vec<(Vec<u8>, Descriptor)>,
+    /// The config of the `.sig` manifest that [`Parcel::blobs`] planned.
+    planned: Option<Digest>,
 }
 
 /// What a statement is about, and how it is stamped.
@@ -122,7 +124,7 @@ impl Parcel {
     ///
     /// # Errors
     /// When what stands there cannot be added to.
-    pub fn blobs(&self, subject: &Digest, signatures: Option<&Fetched>) -> Result<Vec<Blob>> {
+    pub fn blobs(&mut self, subject: &Digest, signatures: Option<&Fetched>) -> Result<Vec<Blob>> {
         let mut blobs = Vec::new();
         if !self.bundles.is_empty() {
             blobs.push(Blob::of(media::OCI_EMPTY, attachment::EMPTY));
@@ -134,6 +136,7 @@ impl Parcel {
             blobs.push(Blob::of(media::SIMPLE_SIGNING, payload.clone()));
         }
         if let Some(edit) = self.edit_signatures(subject, signatures.map(|s| s.bytes.as_ref()))? {
+            self.planned = edit.config.as_ref().map(|config| config.descriptor.digest);
             blobs.extend(edit.config);
         }
         let mut seen = BTreeSet::new();
@@ -260,13 +263,13 @@ pub async fn shelve<T>(
                 true => 0,
                 false => {
                     let edit = |now: Option<&[u8]>| parcel.edit_referrers(subject, now);
-                    keep(store, &index_tag, index, edit).await?
+                    keep(store, &index_tag, index, None, edit).await?
                 }
             };
             Ok((by_api, edits))
         };
         let edit = |now: Option<&[u8]>| parcel.edit_signatures(subject, now);
-        let shelve_signatures = keep(store, &signatures_tag, signatures, edit);
+        let shelve_signatures = keep(store, &signatures_tag, signatures, parcel.planned, edit);
         let ((by_api, edits), legacy_edits) = futures::try_join!(shelve_index, shelve_signatures)?;
         manifests += edits + legacy_edits;
         let (index_now, signatures_now, told) = futures::try_join!(
@@ -328,17 +331,17 @@ async fn keep(
     store: &Store,
     tag: &Tag,
     first: Option<Fetched>,
+    planned: Option<Digest>,
     edit: impl Fn(Option<&[u8]>) -> Result<Option<Edit>>,
 ) -> Result<u64> {
     let (mut now, mut writes) = (first, 0);
-    let mut uploaded = BTreeSet::new();
+    let mut uploaded: BTreeSet<Digest> = planned.into_iter().collect();
     for _ in 0..MAX_ROUNDS {
         let Some(next) = edit(now.as_ref().map(|fetched| fetched.bytes.as_ref()))? else {
             return Ok(writes);
         };
         if let Some(config) = &next.config
             && uploaded.insert(config.descriptor.digest)
-            && writes > 0
         {
             store.put_blob(config, None).await?;
         }

@@ -12,7 +12,10 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     edge::registry::{Fault, Fetched, Key, Limits, Referrers, RegistryError, Store},
@@ -78,35 +81,34 @@ pub async fn gather(
     if let Ok(found) = &signatures {
         gathered.shelf.signatures = found.clone();
     }
-    let reader =
-        Reader { store, subject, keys, limits, memory: Semaphore::new(kib(limits.in_flight)) };
-    let mut places = Vec::new();
+    let until = Instant::now() + limits.gather;
+    let memory = Semaphore::new(kib(limits.in_flight));
+    let reader = Reader { store, subject, keys, limits, memory, until };
+    let mut referrers = Vec::new();
     let mut looks = stream::iter(&descriptors).map(|d| reader.look(d)).buffered(CONCURRENCY);
     while let Some((descriptor, looked)) = looks.next().await {
         match looked {
             Ok((found, more)) if found.is_empty() && !more => {
                 gathered.attachments.push(descriptor.clone());
             }
-            Ok(found) => gathered.places(&mut places, found, descriptor.digest, limits),
+            Ok(found) => referrers.push((descriptor.digest, found)),
             Err(outcome) => {
                 gathered.findings.push(Finding::new(Format::Bundle, descriptor.digest, outcome));
                 gathered.attachments.push(descriptor.clone());
             }
         }
     }
+    let mut legacy = Vec::new();
     for (format, read) in
         [(Format::LegacySignature, signatures), (Format::LegacyAttestation, attestations)]
     {
         if let Some(fetched) = gathered.legacy(format, read) {
             let found = attachment::holders(&fetched.bytes, limits.statements);
-            gathered.places(&mut places, found, fetched.descriptor.digest, limits);
+            legacy.push((fetched.descriptor.digest, found));
         }
     }
-    let findings: Vec<_> = stream::iter(&places)
-        .map(|(holder, manifest)| reader.statement(holder, *manifest))
-        .buffered(CONCURRENCY)
-        .collect()
-        .await;
+    let spots = gathered.choose(legacy, referrers, limits);
+    let findings = reader.statements(&spots).await;
     gathered.findings.extend(findings);
     gathered
 }
@@ -120,6 +122,8 @@ struct Reader<'a> {
     keys: &'a [PublicKey],
     limits: &'a Limits,
     memory: Semaphore,
+    /// When no more is read.
+    until: Instant,
 }
 
 impl Reader<'_> {
@@ -128,13 +132,49 @@ impl Reader<'_> {
         &self,
         descriptor: &'d Descriptor,
     ) -> (&'d Descriptor, Result<(Vec<Holder>, bool), Outcome>) {
-        let read = self.store.manifest(&Key::Digest(descriptor.digest)).await;
+        let key = Key::Digest(descriptor.digest);
+        let Ok(read) = timeout_at(self.until, self.store.manifest(&key)).await else {
+            return (descriptor, Err(self.late()));
+        };
         let looked = match read {
             Ok(Some(fetched)) => Ok(attachment::holders(&fetched.bytes, self.limits.statements)),
             Ok(None) => Err(Outcome::Unread("it is listed but not there".into())),
             Err(error) => Err(outcome(&error)),
         };
         (descriptor, looked)
+    }
+
+    /// Reads and checks statements. What several manifests name is read once.
+    async fn statements(&self, spots: &[Spot]) -> Vec<Finding> {
+        let mut distinct: BTreeMap<(Digest, Option<&str>), usize> = BTreeMap::new();
+        let mut first = Vec::new();
+        let places: Vec<usize> = spots
+            .iter()
+            .map(|spot| {
+                let signature = match &spot.0 {
+                    Holder::Signature(_, signature) => Some(signature.as_str()),
+                    Holder::Bundle(_) | Holder::Envelope(_) => None,
+                };
+                *distinct.entry((spot.0.layer().digest, signature)).or_insert_with(|| {
+                    first.push(spot);
+                    first.len() - 1
+                })
+            })
+            .collect();
+        let found: Vec<Finding> = stream::iter(first)
+            .map(|(holder, manifest)| self.statement(holder, *manifest))
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
+        let of = |(spot, place): (&Spot, usize)| {
+            found.get(place).map(|finding| Finding { manifest: spot.1, ..finding.clone() })
+        };
+        spots.iter().zip(places).filter_map(of).collect()
+    }
+
+    /// What is not read because the time is up.
+    fn late(&self) -> Outcome {
+        Outcome::Unread(format!("not read within {:?}", self.limits.gather))
     }
 
     async fn statement(&self, holder: &Holder, manifest: Digest) -> Finding {
@@ -152,9 +192,11 @@ impl Reader<'_> {
         // Held until the statement was checked: this is what bounds memory.
         let weight = kib(layer.size).min(kib(self.limits.in_flight));
         let _held = self.memory.acquire_many(u32::try_from(weight).unwrap_or(u32::MAX)).await;
-        let bytes = match self.store.blob(layer, self.limits.statement).await {
-            Ok(bytes) => bytes,
-            Err(error) => return failed(outcome(&error)),
+        let read = self.store.blob(layer, self.limits.statement);
+        let bytes = match timeout_at(self.until, read).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) => return failed(outcome(&error)),
+            Err(_) => return failed(self.late()),
         };
         let signature = match holder {
             Holder::Signature(_, signature) => Some(signature.clone()),
@@ -301,20 +343,30 @@ impl Gathered {
         }
     }
 
-    /// Adds the statements of one manifest to those that will be read, no more
-    /// than the limit in all.
-    fn places(
+    /// The statements that will be read, no more than the limit in all. Nobody
+    /// can crowd out the others: a quarter is kept for the legacy tags, and of
+    /// each referrer the first statement comes before any second.
+    fn choose(
         &mut self,
-        places: &mut Vec<Spot>,
-        (found, more): (Vec<Holder>, bool),
-        manifest: Digest,
+        legacy: Vec<(Digest, (Vec<Holder>, bool))>,
+        referrers: Vec<(Digest, (Vec<Holder>, bool))>,
         limits: &Limits,
-    ) {
-        let room = limits.statements.saturating_sub(places.len());
-        if more || found.len() > room {
+    ) -> Vec<Spot> {
+        if legacy.iter().chain(&referrers).any(|(_, (_, more))| *more) {
             self.over_cap(limits);
         }
-        places.extend(found.into_iter().take(room).map(|holder| (holder, manifest)));
+        let (legacy, referrers) = (in_turn(legacy), in_turn(referrers));
+        let total = legacy.len() + referrers.len();
+        let kept = legacy.len().min((limits.statements / 4).max(1));
+        let room = limits.statements.saturating_sub(kept);
+        let mut spots: Vec<Spot> = Vec::new();
+        let (early, late) = legacy.split_at(kept);
+        spots.extend(referrers.into_iter().take(room));
+        spots.extend(early.iter().chain(late).take(limits.statements - spots.len()).cloned());
+        if spots.len() < total {
+            self.over_cap(limits);
+        }
+        spots
     }
 
     fn over_cap(&mut self, limits: &Limits) {
@@ -324,6 +376,17 @@ impl Gathered {
             self.gaps.push(Gap { what, why: fault.to_string(), cap: true });
         }
     }
+}
+
+/// The statements of several manifests: the first of each, the second of each,
+/// and so on.
+fn in_turn(manifests: Vec<(Digest, (Vec<Holder>, bool))>) -> Vec<Spot> {
+    let ranked = manifests.into_iter().flat_map(|(manifest, (holders, _))| {
+        holders.into_iter().enumerate().map(move |(rank, holder)| (rank, (holder, manifest)))
+    });
+    let mut ranked: Vec<(usize, Spot)> = ranked.collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, spot)| spot).collect()
 }
 
 /// Memory is counted in KiB, since a semaphore counts in 32 bits.

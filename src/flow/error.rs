@@ -156,6 +156,19 @@ impl Error {
         }
     }
 
+    /// A stable name of what kept an artifact from being judged.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::NotFound { .. } => "not-found",
+            Error::Registry(cause) => match cause.fault {
+                Fault::Unauthorized { .. } | Fault::Forbidden { .. } => "no-access",
+                Fault::TimedOut(_) => "timed-out",
+                _ => "unread",
+            },
+            _ => "unread",
+        }
+    }
+
     /// What to do next, when there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {

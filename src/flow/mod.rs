@@ -3,12 +3,15 @@
 
 pub mod attach;
 pub mod content;
+pub mod diff;
 pub mod discover;
 pub mod error;
 pub mod extract;
 pub mod inspect;
+pub mod keygen;
 pub mod lock;
 pub mod pack;
 pub mod publish;
+pub mod pull;
 pub mod sign;
 pub mod verify;

@@ -84,7 +84,7 @@ pub async fn sign(
             added.push((key.fingerprint(), Format::LegacySignature));
         }
     }
-    let stored = store(&artifact, &gathered, &parcel).await?;
+    let stored = store(&artifact, &gathered, &mut parcel).await?;
     let mut bundles = parcel.bundles.iter().map(|made| made.descriptor.digest);
     let added = added
         .into_iter()
@@ -136,7 +136,7 @@ pub async fn attest(
     let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
     let mut parcel = Parcel::default();
     parcel.attest(about, key, predicate_type, predicate)?;
-    store(&artifact, &gathered, &parcel).await?;
+    store(&artifact, &gathered, &mut parcel).await?;
     let added = parcel.bundles.iter().map(|made| Added {
         predicate_type: predicate_type.to_owned(),
         manifest: made.descriptor.digest,
@@ -192,7 +192,7 @@ async fn gather(
 async fn store(
     artifact: &Artifact,
     gathered: &Gathered,
-    parcel: &Parcel,
+    parcel: &mut Parcel,
 ) -> Result<attach::Stored> {
     if parcel.is_empty() {
         return Ok(attach::Stored::default());

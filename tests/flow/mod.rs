@@ -197,7 +197,8 @@ impl World {
     async fn publish_with(&self, change: impl FnOnce(&mut Request)) -> Result<Outcome, Error> {
         let mut request = self.request();
         change(&mut request);
-        publish::publish(&self.registries(), request, &silent()).await
+        // On the heap: two of them are too much for the stack of a test.
+        Box::pin(publish::publish(&self.registries(), request, &silent())).await
     }
 
     fn at(&self, what: &str) -> Reference {

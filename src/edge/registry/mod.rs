@@ -39,7 +39,7 @@ mod transport;
 mod upload;
 
 pub use error::{Fault, RegistryError};
-pub use options::{DockerConfigSource, Limits, Login, Options};
+pub use options::{DockerConfigSource, Limits, Login, Options, Trace};
 pub use registries::Registries;
 
 /// The result of a registry operation.

@@ -1,7 +1,7 @@
 //! What a user may set about registries. Nothing here is read from the
 //! environment: the doors pass in what they found there.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{edge::secret::Secret, model::reference::Repository};
 
@@ -37,6 +37,37 @@ pub struct Options {
     pub limits: Limits,
     /// Where docker's and podman's credentials are.
     pub docker_config: DockerConfigSource,
+    /// Who is told of every request.
+    pub trace: Trace,
+}
+
+/// Who is told of every request: a line with its method, its URL and how it
+/// was answered. A URL is told without its user and query, and no header or
+/// body is, because those carry credentials.
+#[derive(Clone, Default)]
+pub struct Trace(Option<Arc<Listener>>);
+
+/// What a [`Trace`] tells lines to.
+type Listener = dyn Fn(&str) + Send + Sync;
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Trace").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Trace {
+    /// Tells `listener`.
+    pub fn to(listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+
+    /// Tells a line, which is made only when somebody listens.
+    pub(super) fn tell(&self, line: impl FnOnce() -> String) {
+        if let Some(listener) = &self.0 {
+            listener(&line());
+        }
+    }
 }
 
 impl Default for Options {
@@ -54,6 +85,7 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(30),
             limits: Limits::default(),
             docker_config: DockerConfigSource::default(),
+            trace: Trace::default(),
         }
     }
 }
@@ -96,12 +128,20 @@ pub struct Limits {
     pub in_flight: u64,
     /// Statements of one artifact.
     pub statements: usize,
+    /// How long all statements of one artifact may take to be read.
+    pub gather: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         const MIB: u64 = 1024 * 1024;
-        Self { manifest: 4 * MIB, statement: 4 * MIB, in_flight: 32 * MIB, statements: 1000 }
+        Self {
+            manifest: 4 * MIB,
+            statement: 4 * MIB,
+            in_flight: 32 * MIB,
+            statements: 1000,
+            gather: Duration::from_secs(120),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     Result,
     address::{Guard, Reach, Seen, literal_zone, refused},
     error::Fault,
-    options::Options,
+    options::{Options, Trace},
     retry::{Deadline, Failure, Retry},
     tls::Tls,
     upload::{Payload, Progress},
@@ -101,6 +101,7 @@ pub(super) struct Transport {
     clients: Mutex<HashMap<Kind, Client>>,
     seen: Arc<Seen>,
     proxies: Arc<[String]>,
+    trace: Trace,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +110,26 @@ struct Kind {
     identity: bool,
     /// Past the proxies of the environment, which cannot reach this machine.
     direct: bool,
+}
+
+/// The line that is told of a request.
+fn told(
+    method: &Method,
+    url: &Url,
+    answered: &Result<Response, Failure>,
+    took: Duration,
+) -> String {
+    let mut shown = url.clone();
+    // Neither fails for HTTP; a query may hold a signature.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    let query = if url.query().is_some() { "?…" } else { "" };
+    shown.set_query(None);
+    let answer = match answered {
+        Ok(response) => response.status().as_u16().to_string(),
+        Err(_) => "no answer".to_owned(),
+    };
+    format!("{method} {shown}{query} → {answer} ({} ms)", took.as_millis())
 }
 
 impl Transport {
@@ -121,6 +142,7 @@ impl Transport {
             clients: Mutex::default(),
             seen: Arc::default(),
             proxies: proxies_of_environment(),
+            trace: options.trace.clone(),
         })
     }
 
@@ -136,7 +158,10 @@ impl Transport {
         let mut hops = 0;
         loop {
             let credentials = authorization.filter(|_| !abroad);
-            let response = self.exchange(call, &url, credentials, abroad, deadline).await?;
+            let started = Instant::now();
+            let answered = self.exchange(call, &url, credentials, abroad, deadline).await;
+            self.trace.tell(|| told(&call.method, &url, &answered, started.elapsed()));
+            let response = answered?;
             let follows = matches!(call.method, Method::GET | Method::HEAD)
                 && call.route.follow.contains(&response.status().as_u16());
             let target = if follows { redirect_target(&url, &response)? } else { None };

@@ -37,7 +37,7 @@ use crate::{
             self, Finding, Format, Found,
             key::{Fingerprint, PublicKey},
         },
-        policy::{self, Admitted, Demands},
+        policy::{self, Admitted, Demands, Verdict},
         reference::{Place, Tag},
         source::{self, Source, ci::Ci},
         statement::provenance::{self, Provenance},
@@ -72,7 +72,7 @@ pub struct Request {
     pub place: Place,
     /// The tags to move, at least one.
     pub tags: Vec<Tag>,
-    /// The keys; every one signs.
+    /// The keys that are there already; every one signs.
     pub keys: Vec<SigningKey>,
     /// Further annotations.
     pub annotations: Annotations,
@@ -203,14 +203,25 @@ pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
 ///
 /// # Errors
 /// [`Error`]; the tags have not moved then.
-pub async fn publish(
+pub async fn publish(registries: &Registries, request: Request, watch: &Watch) -> Result<Outcome> {
+    publish_with(registries, request, async { Ok(Vec::new()) }, watch).await
+}
+
+/// Publishes with further keys that are still being decrypted: that takes
+/// longer than git's answers, so both happen at once. Packing waits for them:
+/// either alone may take most of the memory there is.
+///
+/// # Errors
+/// [`Error`]; the tags have not moved then.
+pub async fn publish_with(
     registries: &Registries,
     mut request: Request,
+    keys: impl Future<Output = Result<Vec<SigningKey>>>,
     watch: &Watch,
 ) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
-    let prepared = prepare::prepare(registries, &mut request, watch).await?;
+    let prepared = prepare::prepare(registries, &mut request, keys, watch).await?;
     let artifact = Artifact::new(&request, prepared)?;
     let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
     let tags: Vec<Tag> =
@@ -394,12 +405,12 @@ impl Run<'_> {
     async fn write(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
         let digest = self.artifact.subject.digest;
         (self.watch)(Event::Step("signing"));
-        let parcel = self.parcel(provenance)?;
+        let mut parcel = self.parcel(provenance)?;
         let (index, signatures) =
             (before.gathered.shelf.index.as_ref(), before.gathered.shelf.signatures.as_ref());
         parcel.preflight(&digest, index, signatures)?;
         (self.watch)(Event::Step("uploading"));
-        let mut uploaded = self.upload(before, &parcel).await?;
+        let mut uploaded = self.upload(before, &mut parcel).await?;
         (self.watch)(Event::Step("writing manifests"));
         let (pushed, artifact) =
             futures::join!(attach::push(self.store, &digest, &parcel), self.push_artifact());
@@ -447,7 +458,7 @@ impl Run<'_> {
         Ok(parcel)
     }
 
-    async fn upload(&self, before: &Before, parcel: &Parcel) -> Result<Uploaded> {
+    async fn upload(&self, before: &Before, parcel: &mut Parcel) -> Result<Uploaded> {
         let mut blobs = parcel
             .blobs(&self.artifact.subject.digest, before.gathered.shelf.signatures.as_ref())?;
         if self.plan.artifact {
@@ -506,6 +517,10 @@ impl Run<'_> {
             });
         }
         let own = own?;
+        for finding in own.iter().filter(|finding| finding.evidence().is_none()) {
+            let found = format!("the statement `{}` that was just written", finding.manifest);
+            return Err(Error::Verdict(Box::new(Verdict::wrong_bytes(digest, found))));
+        }
         let signers: Vec<Fingerprint> =
             self.request.keys.iter().map(SigningKey::fingerprint).collect();
         let mut admitted = None;

@@ -190,6 +190,14 @@ fn is_object(node: Node<'_>) -> bool {
     text("apiVersion") && text("kind")
 }
 
+/// Whether a document is a list of objects, such as `kubectl get -o yaml`
+/// prints, rather than an object whose kind ends so.
+pub(super) fn is_list(node: Node<'_>) -> bool {
+    is_object(node)
+        && node.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"))
+        && node.at(&["metadata", "name"]).is_none()
+}
+
 /// Whether a document without `apiVersion` or `kind` was meant as an object: it
 /// has the other, and `metadata` with a name or a `spec`. Values files, charts'
 /// `Chart.yaml` and JSON that happens to have a `kind` are left alone.
@@ -212,8 +220,7 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFa
     if kind.starts_with("ENC[") {
         return;
     }
-    if kind.ends_with("List") && node.get("metadata").is_none_or(|meta| meta.get("name").is_none())
-    {
+    if is_list(node) {
         let items = node.get("items").into_iter().flat_map(Node::items);
         for (index, item) in items.enumerate() {
             read_object(scope, item, &format!("{path}items[{index}]."), facts);

@@ -219,8 +219,10 @@ pub fn disagreement(provenance: &Provenance, annotations: &Annotations) -> Optio
         let Some(parameters) = provenance.parameters() else {
             return Some("the provenance's parameters are not those of its build type".into());
         };
+        let commit = source::commit_of(revision).unwrap_or("(none)");
         return differs("source", &parameters.source.repository, url)
-            .or_else(|| differs("revision", &parameters.source.revision, revision));
+            .or_else(|| differs("revision", &parameters.source.revision, revision))
+            .or_else(|| differs("commit", provenance.commit().unwrap_or("(none)"), commit));
     }
     // Without a commit in the revision there is nothing to compare; with one, a
     // provenance that names none proves nothing about it.

@@ -232,9 +232,14 @@ pub fn signatures_with(
 /// each layer.
 fn signatures_config(layers: &[Box<RawValue>]) -> Result<Vec<u8>, AppendError> {
     const NEVER: &str = "0001-01-01T00:00:00Z";
+    // Whatever digest a foreign layer has, it stays: the text is enough here.
+    #[derive(Deserialize)]
+    struct Named {
+        digest: String,
+    }
     let mut diff_ids = Vec::new();
     for layer in layers {
-        diff_ids.push(serde_json::from_str::<Digested>(layer.get())?.digest);
+        diff_ids.push(serde_json::from_str::<Named>(layer.get())?.digest);
     }
     let history = vec![json!({"created": NEVER}); diff_ids.len()];
     Ok(serde_json::to_vec(&json!({
@@ -425,6 +430,16 @@ mod tests {
         ));
         assert!(index_with(Some(b"[]"), &[entry(b"x")]).is_err());
         assert!(signatures_with(Some(br#"{"manifests":[]}"#), &[entry(b"x")]).is_err());
+    }
+
+    #[test]
+    fn a_foreign_layer_with_another_digest_does_not_keep_anybody_from_signing() {
+        let foreign =
+            format!(r#"{{"mediaType":"x","size":1,"digest":"sha512:{}"}}"#, "0".repeat(128));
+        let existing = format!(r#"{{"schemaVersion":2,"config":{{}},"layers":[{foreign}]}}"#);
+        let own = legacy_layer(b"payload", "AAAA");
+        let made = signatures_with(Some(existing.as_bytes()), &[own]).unwrap().unwrap();
+        assert!(String::from_utf8(made.manifest).unwrap().contains(&foreign));
     }
 
     #[test]

@@ -1,0 +1,179 @@
+//! Comparing two bundles, each an artifact or a directory.
+//!
+//! A directory is packed as publishing would pack it, so that both sides are
+//! layers and what is ignored is the same. Nothing is verified: this shows, and
+//! whoever wants to trust what is shown verifies. The objects of both sides are
+//! held in memory, at most [`MAX_TEXT`] bytes of YAML a side.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+use crate::{
+    edge::registry::Registries,
+    model::{
+        bundle::{
+            canonical::{self, Canonical},
+            check::{self, FileFacts},
+            diff::{self, Diff, File, Named, Object, Side},
+            object,
+            path::RelPath,
+            problem::Severity,
+        },
+        reference::Reference,
+    },
+};
+
+use super::{
+    content,
+    error::{Error, Result},
+    pack::{self, Options},
+    verify,
+};
+
+/// How much YAML of the objects of one side is held, in bytes.
+const MAX_TEXT: usize = 256 << 20;
+
+/// How a directory is judged before it is compared: nothing is published, so
+/// that a Secret in clear harms nobody.
+const JUDGED: check::Options = check::Options { allow_secrets: true, needs: false };
+
+/// One of the two bundles.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// An artifact.
+    Artifact(Reference),
+    /// A directory, or a single file.
+    Directory(PathBuf),
+}
+
+/// Compares two bundles.
+///
+/// # Errors
+/// [`Error::Problems`] for a directory that cannot be published; what keeps an
+/// artifact from being read.
+pub async fn diff(registries: &Registries, from: &Input, to: &Input) -> Result<Diff> {
+    let (from, to) = futures::try_join!(side(registries, from), side(registries, to))?;
+    let compared = tokio::task::spawn_blocking(move || diff::diff(&from, &to)).await;
+    compared.map_err(|error| Error::Internal(error.to_string()))
+}
+
+async fn side(registries: &Registries, input: &Input) -> Result<Side> {
+    let side = match input {
+        Input::Artifact(reference) => {
+            let artifact = verify::resolve(registries, reference).await?;
+            let layer = content::fetch(&artifact).await?;
+            tokio::task::spawn_blocking(move || read(layer.path())).await
+        }
+        Input::Directory(path) => {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || read(packed(&path)?.path())).await
+        }
+    };
+    side.map_err(|error| Error::Internal(error.to_string()))?
+}
+
+/// The layer that publishing the directory would push.
+fn packed(path: &Path) -> Result<NamedTempFile> {
+    let options = Options { check: JUDGED, ..Options::default() };
+    let packed = pack::pack(&pack::Input::at(path)?, &options, None)?;
+    let problems = packed.judgement.problems.into_iter();
+    let errors: Vec<_> = problems.filter(|problem| problem.severity == Severity::Error).collect();
+    match packed.layer {
+        Some(layer) if errors.is_empty() => Ok(layer.file),
+        _ => Err(Error::Problems(errors)),
+    }
+}
+
+/// What of a layer is compared. Blocks.
+fn read(layer: &Path) -> Result<Side> {
+    let mut gathered = Gathered::default();
+    let mut full = Ok(());
+    content::visit(layer, check::is_manifest, |file| {
+        if full.is_ok() {
+            full = gathered.add(&file);
+        }
+    })?;
+    full?;
+    Ok(gathered.finish())
+}
+
+/// What was read of a layer so far.
+#[derive(Default)]
+struct Gathered {
+    facts: Vec<FileFacts>,
+    paths: BTreeSet<RelPath>,
+    objects: BTreeMap<RelPath, VecDeque<(Canonical, String)>>,
+    /// Every file, and whether it is to be compared by its bytes.
+    files: Vec<(File, bool)>,
+    text: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, file: &content::File<'_>) -> Result<()> {
+        self.paths.insert(file.path.clone());
+        let contents = file.bytes.map(canonical::read);
+        let by_bytes = contents.as_ref().is_none_or(|contents| contents.other);
+        self.files.push((File { path: file.path.clone(), digest: file.digest }, by_bytes));
+        self.facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
+        let mut objects = VecDeque::new();
+        for mut canonical in contents.into_iter().flat_map(|contents| contents.objects) {
+            let yaml = serde_saphyr::to_string(&canonical.value)
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            canonical.value = serde_json::Value::Null;
+            self.text = self.text.saturating_add(yaml.len());
+            objects.push_back((canonical, yaml));
+        }
+        self.objects.insert(file.path.clone(), objects);
+        match self.text <= MAX_TEXT {
+            true => Ok(()),
+            false => Err(Error::usage(
+                format!("the objects of one side have more than {MAX_TEXT} bytes of YAML"),
+                "compare the files that `sluicegate pull` extracts",
+            )),
+        }
+    }
+
+    /// Which documents are objects, and not patches of others, is what the
+    /// check of all files together says.
+    fn finish(mut self) -> Side {
+        let judged = check::judge(self.facts, &self.paths, &JUDGED);
+        let mut side = Side::default();
+        for found in &judged.objects {
+            let left = self.objects.entry(found.file().clone()).or_default();
+            let same = |(canonical, _): &(Canonical, String)| {
+                canonical.id == found.id() && canonical.api_version == found.api_version()
+            };
+            let canonical = left.iter().position(same).and_then(|at| left.remove(at));
+            side.objects.extend(canonical.map(|(_, yaml)| compared(found, yaml)));
+        }
+        // What is left in a file is no object of the cluster: a patch, or a
+        // kustomization.
+        let left = |path: &RelPath| self.objects.get(path).is_some_and(|left| !left.is_empty());
+        let files = self.files.into_iter();
+        let files = files.filter(|(file, by_bytes)| *by_bytes || left(&file.path));
+        side.files = files.map(|(file, _)| file).collect();
+        side
+    }
+}
+
+fn compared(found: &object::Object, yaml: String) -> Object {
+    let charts = found.chart().into_iter().map(|chart| Named {
+        name: chart.name,
+        reference: chart.version.unwrap_or_else(|| "(any version)".to_owned()),
+    });
+    let images = found.images().iter().map(|image| Named {
+        name: image.path.to_string(),
+        reference: image.reference.to_string(),
+    });
+    Object {
+        id: found.id(),
+        api_version: found.api_version().to_owned(),
+        yaml,
+        charts: charts.collect(),
+        images: images.collect(),
+    }
+}

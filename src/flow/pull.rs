@@ -1,0 +1,79 @@
+//! Pulling: verify, then extract. What was not accepted is not extracted,
+//! unless the caller says in so many words that nothing is to be verified.
+
+use std::path::PathBuf;
+
+use crate::{
+    edge::registry::Registries,
+    model::{
+        bundle::unpack::Limits,
+        evidence::key::PublicKey,
+        policy::{Admitted, Demands},
+        reference::Reference,
+    },
+};
+
+use super::{
+    content,
+    error::{Error, Result},
+    extract::{self, Extracted, Target},
+    verify::{self, Artifact},
+};
+
+/// What to pull, and where to.
+#[derive(Debug)]
+pub struct Request {
+    /// The artifact.
+    pub reference: Reference,
+    /// What must hold before anything is extracted.
+    pub trust: Trust,
+    /// Where it goes.
+    pub target: PathBuf,
+    /// What it may cost.
+    pub limits: Limits,
+}
+
+/// What must hold before anything is extracted.
+#[derive(Debug)]
+pub enum Trust {
+    /// A signature by one of the keys, and what else is demanded.
+    Verified(Vec<PublicKey>, Demands),
+    /// Nothing: the bytes may be anybody's.
+    UnsafeAnything,
+}
+
+/// What was pulled.
+#[derive(Debug)]
+pub struct Pulled {
+    /// The artifact.
+    pub artifact: Artifact,
+    /// The token of its verification; `None` when there was none.
+    pub admitted: Option<Admitted>,
+    /// What was extracted.
+    pub extracted: Extracted,
+}
+
+/// Verifies and extracts. The target is looked at first, because what cannot
+/// be written need not be fetched.
+///
+/// # Errors
+/// [`Error::Verdict`] when it was not accepted, [`Error::Extract`], and what
+/// keeps it from being read.
+pub async fn pull(registries: &Registries, request: Request) -> Result<Pulled> {
+    let target = Target::check(&request.target)?;
+    let (artifact, admitted) = match &request.trust {
+        Trust::UnsafeAnything => (verify::resolve(registries, &request.reference).await?, None),
+        Trust::Verified(keys, demands) => {
+            let found =
+                verify::verify(registries, &request.reference, keys, *demands, false).await?;
+            match (found.verdict.admit(), found.artifact) {
+                (Some(admitted), Some(artifact)) => (artifact, Some(admitted)),
+                _ => return Err(Error::Verdict(Box::new(found.verdict))),
+            }
+        }
+    };
+    let mut reader =
+        artifact.store.open_blob(content::layer(&artifact, request.limits.total)?).await?;
+    let extracted = extract::extract(target, request.limits, async || reader.chunk().await).await?;
+    Ok(Pulled { artifact, admitted, extracted })
+}
