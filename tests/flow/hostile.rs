@@ -422,7 +422,7 @@ async fn oras_ghsa_g5v4_5x39_vwhx_a_signed_layer_that_escapes() {
     assert!(!world.dir.path().join("escape").exists());
 }
 
-fn parcel_of(made: Attachment) -> Parcel {
+fn parcel_of(made: attachment::Attachment) -> Parcel {
     let mut parcel = Parcel::default();
     parcel.bundles.push(made);
     parcel

@@ -16,7 +16,6 @@ use crate::model::{
     },
     uris,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 
 pub mod key;
 
