@@ -250,7 +250,8 @@ impl Gathered {
         });
         match over.or(unread) {
             Some((what, why)) => {
-                Err(Error::Unread { message: format!("cannot read {what}: {why}") })
+                let message = format!("cannot read {what}: {why}");
+                Err(Error::Unread { message, hint: self.hint.clone() })
             }
             None => Ok(()),
         }
