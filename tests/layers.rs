@@ -22,7 +22,8 @@ const RINGS: [&str; 6] = ["model", "api", "edge", "flow", "cli", "controller"];
 
 /// The modules of `model` in the order of the data flow: each imports only
 /// those before it.
-const MODEL: [&str; 11] = [
+const MODEL: [&str; 12] = [
+    "text",
     "digest",
     "reference",
     "uris",

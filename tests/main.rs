@@ -6,6 +6,10 @@
 mod cli;
 // What the documentation says is true.
 mod docs;
+// Whole flows, whatever the registry does.
+mod flow;
+// Inputs that fuzzing found worth keeping.
+mod fuzz_corpus;
 // Real git: what is read, and that a hostile work tree runs nothing.
 mod git;
 // Who may import whom.
@@ -17,6 +21,8 @@ mod layout;
 mod lock;
 // What is packed, and what comes out of a layer again.
 mod packing;
+// The programs that others use, real ones: each reads what the other wrote.
+mod peers;
 // What is signed keeps to its JSON Schema.
 mod provenance;
 

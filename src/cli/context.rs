@@ -66,6 +66,7 @@ pub fn registries(
             statement: flags.max_statement,
             in_flight: flags.max_in_flight,
             statements: flags.max_statements,
+            gather: flags.timeout.saturating_mul(4),
         },
         docker_config: DockerConfigSource::of_environment(|name| std::env::var_os(name)),
         trace: trace(printer),

@@ -45,6 +45,21 @@ pub fn signing(
     Ok(loaded)
 }
 
+/// [`signing`] beside what runs meanwhile: scrypt takes a while on purpose.
+///
+/// # Errors
+/// As [`signing`].
+pub async fn decrypted(
+    keys: Vec<String>,
+    password: args::Password,
+    printer: &Printer,
+) -> Result<Vec<SigningKey>> {
+    let printer = *printer;
+    tokio::task::spawn_blocking(move || signing(&keys, password, &printer))
+        .await
+        .map_err(|error| Error::Internal(format!("decrypting stopped: {error}")))?
+}
+
 /// Loads every public key.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use crate::{
         bundle::{lock::Lock, mirror::Mirror},
         digest::Digest,
         reference::Tag,
+        text::shown,
     },
 };
 
@@ -101,9 +102,11 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
-    let request = request(args, printer)?;
+    let (given, password) = (args.keys.key.clone(), args.keys.password);
+    let request = request(args)?;
     let watch = context::watch(printer);
-    let outcome = match publish::publish(&registries, request, &watch).await {
+    let keys = keys::decrypted(given, password, printer);
+    let outcome = match publish::publish_with(&registries, request, keys, &watch).await {
         Err(Error::Problems(problems)) => {
             return check::refused("publish", &problems, &directory, printer);
         }
@@ -115,9 +118,9 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was typed, as a request. Keys are loaded last: a wrong flag should not
+/// What was typed, as a request. Its keys come later: a wrong flag should not
 /// cost a password.
-fn request(args: Publish, printer: &Printer) -> Result<Request> {
+fn request(args: Publish) -> Result<Request> {
     let mut tags: Vec<Tag> = Vec::new();
     for tag in args.reference.tag.iter().chain(&args.tag) {
         if tag.is_reserved() {
@@ -153,13 +156,12 @@ fn request(args: Publish, printer: &Printer) -> Result<Request> {
     };
     let (input, mut pack) = check::input(&args.input)?;
     pack.check.needs = lock.require_pinned || lock.mode != LockMode::Off;
-    let keys = keys::signing(&args.keys.key, args.keys.password, printer)?;
     Ok(Request {
         input,
         pack,
         place: args.reference.place,
         tags,
-        keys,
+        keys: Vec::new(),
         annotations,
         asserted: args.source.zip(args.revision),
         allow_dirty: args.allow_dirty,
@@ -289,18 +291,18 @@ fn lock_table(lock: &Lock) -> String {
     for locked in &lock.locked {
         let version = locked.version.as_ref().map(|v| format!(" → {v}")).unwrap_or_default();
         table.add_row([
-            format!("{}{version}", locked.need.reference),
+            shown(&format!("{}{version}", locked.need.reference)),
             format!("sha256:{}…", locked.digest.short(12)),
             if locked.need.pinned { "yes" } else { "no" }.to_owned(),
-            format!("{} {}", locked.need.object, locked.need.path),
+            shown(&format!("{} {}", locked.need.object, locked.need.path)),
         ]);
     }
     for unresolved in &lock.unresolved {
         table.add_row([
-            unresolved.need.reference.clone(),
+            shown(&unresolved.need.reference),
             "unresolved".to_owned(),
             "no".to_owned(),
-            format!("{}: {}", unresolved.need.object, unresolved.reason),
+            shown(&format!("{}: {}", unresolved.need.object, unresolved.reason)),
         ]);
     }
     format!("\n{table}\n")

@@ -16,6 +16,7 @@ use crate::{
         evidence::{Claim, Finding},
         policy::{self, Demands, Kind, Reason, Standing},
         reference::Reference,
+        text::shown,
     },
 };
 
@@ -178,7 +179,8 @@ impl ReasonView {
 
     /// Four lines for people.
     pub fn text(&self) -> String {
-        let Self { code, found, wanted, hint, .. } = self;
+        let Self { code, wanted, hint, .. } = self;
+        let found = shown(&self.found);
         format!("  {code}\n    found   {found}\n    wanted  {wanted}\n    hint    {hint}\n")
     }
 }
@@ -214,7 +216,7 @@ fn text(view: &View) -> String {
     let mut text = format!("{}  {}\n  digest    {digest}\n", view.verdict, view.reference);
     let mut field = |name: &str, value: &Option<String>| {
         if let Some(value) = value {
-            text.push_str(&format!("  {name:<9} {value}\n"));
+            text.push_str(&format!("  {name:<9} {}\n", shown(value)));
         }
     };
     field("source", &view.source);
@@ -227,13 +229,13 @@ fn text(view: &View) -> String {
         text.push_str("\nstatements\n");
     }
     for evidence in &view.evidence {
-        text.push_str(&format!("  {}\n", evidence.line()));
+        text.push_str(&format!("  {}\n", shown(&evidence.line())));
         if let Some(name) = &evidence.docker_reference {
-            text.push_str(&format!("            signed as `{name}` (not checked)\n"));
+            text.push_str(&format!("            signed as `{}` (not checked)\n", shown(name)));
         }
     }
     for gap in &view.gaps {
-        text.push_str(&format!("  unread    {gap}\n"));
+        text.push_str(&format!("  unread    {}\n", shown(gap)));
     }
     text
 }

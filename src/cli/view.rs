@@ -37,6 +37,8 @@ pub struct Failure {
     causes: Vec<String>,
     /// What to do next.
     hint: Option<String>,
+    /// Each failure, when the error is several.
+    details: Vec<String>,
     /// The problems of the input, when those are the error.
     problems: Vec<ProblemView>,
     /// Why it was not accepted, when that is the error.
@@ -64,6 +66,7 @@ impl Failure {
             error: error.to_string(),
             causes,
             hint: error.hint(),
+            details: error.details(),
             problems,
             reasons: reasons(error),
             exit_code,

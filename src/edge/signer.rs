@@ -121,22 +121,38 @@ pub fn load(
     password: &mut dyn FnMut(&str) -> Result<Zeroizing<String>, SignerError>,
 ) -> Result<Loaded, SignerError> {
     let text = read(reference)?;
+    seed();
+    parse(&text, reference, password)
+}
+
+/// Starts to seed the random numbers that signing needs, which takes longer
+/// than a signature; the key is decrypted meanwhile.
+fn seed() {
+    std::thread::spawn(|| aws_lc_rs::rand::fill(&mut [0; 1]));
+}
+
+/// Parses a private key; `reference` says in errors where it came from.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(
+    text: &[u8],
+    reference: &str,
+    password: &mut dyn FnMut(&str) -> Result<Zeroizing<String>, SignerError>,
+) -> Result<Loaded, SignerError> {
     let bad =
         |fault: &str| SignerError::Malformed { reference: reference.into(), fault: fault.into() };
-    let blocks = pem::parse_many(text.as_slice()).map_err(|_| bad("it is not PEM"))?;
-    let block = match blocks.as_slice() {
-        [block] => block,
-        [] => return Err(bad("it holds no PEM block")),
-        // OpenSSL writes the curve in a block of its own before a SEC1 key.
-        many => many
-            .iter()
-            .find(|block| block.tag().ends_with("PRIVATE KEY"))
-            .ok_or_else(|| bad("it holds no private key"))?,
-    };
-    let (key, in_clear) = match block.tag() {
+    let blocks = pem::parse_many(text).map_err(|_| bad("it is not PEM"))?;
+    let only = blocks.len() == 1;
+    // OpenSSL writes the curve in a block of its own before a SEC1 key.
+    let chosen = blocks.into_iter().find(|block| only || block.tag().ends_with("PRIVATE KEY"));
+    let block = chosen.ok_or_else(|| bad("it holds no private key"))?;
+    let tag = block.tag().to_owned();
+    let content = Zeroizing::new(block.into_contents());
+    let (key, in_clear) = match tag.as_str() {
         LABEL | OLD_LABEL => {
             let password = password(reference)?;
-            let der = decrypt(block.contents(), password.as_bytes(), reference)?;
+            let der = decrypt(&content, password.as_bytes(), reference)?;
             // cosign refuses SEC1 inside an encrypted file; so what is accepted
             // here is accepted there.
             if !is_pkcs8(&der) {
@@ -144,7 +160,7 @@ pub fn load(
             }
             (SigningKey::from_der(&der)?, false)
         }
-        "PRIVATE KEY" | "EC PRIVATE KEY" => (SigningKey::from_der(block.contents())?, true),
+        "PRIVATE KEY" | "EC PRIVATE KEY" => (SigningKey::from_der(&content)?, true),
         "PUBLIC KEY" => return Err(bad("it is a public key; signing needs the private half")),
         "ENCRYPTED PRIVATE KEY" => {
             return Err(bad(
@@ -293,6 +309,54 @@ fn encrypt(der: &[u8], password: &[u8]) -> Result<Zeroizing<String>, SignerError
     Ok(Zeroizing::new(pem::encode_config(&pem::Pem::new(LABEL, json), config)))
 }
 
+/// The encrypted content of a key file, found well-formed.
+pub struct Sealed {
+    log_n: u8,
+    salt: Vec<u8>,
+    nonce: [u8; 24],
+    sealed: Vec<u8>,
+}
+
+impl Sealed {
+    /// Reads the JSON of a key file.
+    ///
+    /// # Errors
+    /// [`SignerError::Malformed`].
+    pub fn parse(json: &[u8], reference: &str) -> Result<Self, SignerError> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let bad = |fault: &str| SignerError::Malformed {
+            reference: reference.into(),
+            fault: fault.into(),
+        };
+        let envelope: Envelope =
+            serde_json::from_slice(json).map_err(|_| bad("its content is not cosign's JSON"))?;
+        let KdfParams { n, r, p } = envelope.kdf.params;
+        let log_n = LOG_N_READ.into_iter().find(|log| n == 1 << log);
+        let (Some(log_n), "scrypt", "nacl/secretbox", 8, 1) =
+            (log_n, envelope.kdf.name.as_str(), envelope.cipher.name.as_str(), r, p)
+        else {
+            return Err(bad(
+                "its cipher or scrypt parameters are not among cosign's; expected `scrypt` with N 32768, 65536 or 131072, r 8, p 1 and `nacl/secretbox`",
+            ));
+        };
+        let decode = |text: &str| STANDARD.decode(text).map_err(|_| bad("its base64 is malformed"));
+        let nonce = decode(&envelope.cipher.nonce)?;
+        Ok(Self {
+            log_n,
+            salt: decode(&envelope.kdf.salt)?,
+            nonce: nonce.try_into().map_err(|_| bad("its nonce is not 24 bytes"))?,
+            sealed: decode(&envelope.ciphertext)?,
+        })
+    }
+
+    /// Decrypts it; `None` when the password does not fit.
+    fn open(&self, password: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, SignerError> {
+        let secretbox = secretbox(password, &self.salt, self.log_n)?;
+        let opened = secretbox.decrypt((&self.nonce).into(), self.sealed.as_slice());
+        Ok(opened.ok().map(Zeroizing::new))
+    }
+}
+
 /// Opens the JSON of a key file.
 ///
 /// # Errors
@@ -303,29 +367,8 @@ pub fn decrypt(
     password: &[u8],
     reference: &str,
 ) -> Result<Zeroizing<Vec<u8>>, SignerError> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let bad =
-        |fault: &str| SignerError::Malformed { reference: reference.into(), fault: fault.into() };
-    let envelope: Envelope =
-        serde_json::from_slice(json).map_err(|_| bad("its content is not cosign's JSON"))?;
-    let KdfParams { n, r, p } = envelope.kdf.params;
-    let log_n = LOG_N_READ.into_iter().find(|log| n == 1 << log);
-    let (Some(log_n), "scrypt", "nacl/secretbox", 8, 1) =
-        (log_n, envelope.kdf.name.as_str(), envelope.cipher.name.as_str(), r, p)
-    else {
-        return Err(bad(
-            "its cipher or scrypt parameters are not among cosign's; expected `scrypt` with N 32768, 65536 or 131072, r 8, p 1 and `nacl/secretbox`",
-        ));
-    };
-    let decode = |text: &str| STANDARD.decode(text).map_err(|_| bad("its base64 is malformed"));
-    let salt = decode(&envelope.kdf.salt)?;
-    let nonce: [u8; 24] =
-        decode(&envelope.cipher.nonce)?.try_into().map_err(|_| bad("its nonce is not 24 bytes"))?;
-    let sealed = decode(&envelope.ciphertext)?;
-    let opened = secretbox(password, &salt, log_n)?
-        .decrypt((&nonce).into(), sealed.as_slice())
-        .map_err(|_| SignerError::Password { reference: reference.into() })?;
-    Ok(Zeroizing::new(opened))
+    let opened = Sealed::parse(json, reference)?.open(password)?;
+    opened.ok_or_else(|| SignerError::Password { reference: reference.into() })
 }
 
 fn secretbox(password: &[u8], salt: &[u8], log_n: u8) -> Result<XSalsa20Poly1305, SignerError> {

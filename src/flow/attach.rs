@@ -45,6 +45,8 @@ pub struct Parcel {
     pub bundles: Vec<Attachment>,
     /// Legacy signatures: the payload and its layer.
     pub legacy: Vec<(Vec<u8>, Descriptor)>,
+    /// The config of the `.sig` manifest that [`Parcel::blobs`] planned.
+    planned: Option<Digest>,
 }
 
 /// What a statement is about, and how it is stamped.
@@ -122,7 +124,7 @@ impl Parcel {
     ///
     /// # Errors
     /// When what stands there cannot be added to.
-    pub fn blobs(&self, subject: &Digest, signatures: Option<&Fetched>) -> Result<Vec<Blob>> {
+    pub fn blobs(&mut self, subject: &Digest, signatures: Option<&Fetched>) -> Result<Vec<Blob>> {
         let mut blobs = Vec::new();
         if !self.bundles.is_empty() {
             blobs.push(Blob::of(media::OCI_EMPTY, attachment::EMPTY));
@@ -134,6 +136,7 @@ impl Parcel {
             blobs.push(Blob::of(media::SIMPLE_SIGNING, payload.clone()));
         }
         if let Some(edit) = self.edit_signatures(subject, signatures.map(|s| s.bytes.as_ref()))? {
+            self.planned = edit.config.as_ref().map(|config| config.descriptor.digest);
             blobs.extend(edit.config);
         }
         let mut seen = BTreeSet::new();
@@ -233,38 +236,58 @@ pub async fn push(store: &Store, subject: &Digest, parcel: &Parcel) -> Result<Pu
 /// the referrers tag names it; and the `.sig` tag holds its legacy signatures.
 /// `api` tells whether the referrers API answered before.
 ///
-/// Three sequential round trips where nobody interferes: an edit, and two looks
-/// that it stayed.
+/// Own entries must be seen twice running. `last` runs beside the second look,
+/// and again whenever that has to be repeated: it is what should know the latest
+/// state before the caller goes on. Three sequential round trips where nobody
+/// interferes: an edit, and the two looks.
 ///
 /// # Errors
 /// Registry errors; [`Error::SharedTag`]; [`Error::Contended`] when other
 /// writers keep removing the entries.
-pub async fn shelve(
+pub async fn shelve<T>(
     store: &Store,
     subject: &Digest,
     parcel: &Parcel,
     pushed: Pushed,
     api: bool,
-) -> Result<Stored> {
-    let Pushed { acknowledged, index, signatures } = pushed;
-    let index = async {
-        if parcel.bundles.is_empty()
-            || (acknowledged && listed(store, subject, parcel, api).await?)
-        {
-            return Ok((0, None));
+    last: impl AsyncFn() -> Result<T>,
+) -> Result<(Stored, T)> {
+    let (index_tag, signatures_tag) = (Tag::referrers(subject), Tag::legacy_signatures(subject));
+    let mut manifests = parcel.bundles.len() as u64;
+    let Pushed { acknowledged, mut index, mut signatures } = pushed;
+    for _ in 0..MAX_ROUNDS {
+        let shelve_index = async {
+            let by_api = parcel.bundles.is_empty()
+                || (acknowledged && listed(store, subject, parcel, api).await?);
+            let edits = match by_api {
+                true => 0,
+                false => {
+                    let edit = |now: Option<&[u8]>| parcel.edit_referrers(subject, now);
+                    keep(store, &index_tag, index, None, edit).await?
+                }
+            };
+            Ok((by_api, edits))
+        };
+        let edit = |now: Option<&[u8]>| parcel.edit_signatures(subject, now);
+        let shelve_signatures = keep(store, &signatures_tag, signatures, parcel.planned, edit);
+        let ((by_api, edits), legacy_edits) = futures::try_join!(shelve_index, shelve_signatures)?;
+        manifests += edits + legacy_edits;
+        let (index_now, signatures_now, told) = futures::try_join!(
+            look(store, &index_tag, !by_api),
+            look(store, &signatures_tag, !parcel.legacy.is_empty()),
+            last(),
+        )?;
+        let bytes = |found: &Option<Fetched>| found.as_ref().map(|found| found.bytes.clone());
+        let lost = (!by_api
+            && parcel.edit_referrers(subject, bytes(&index_now).as_deref())?.is_some())
+            || parcel.edit_signatures(subject, bytes(&signatures_now).as_deref())?.is_some();
+        if !lost {
+            let signatures = signatures_now.map(|found| found.descriptor.digest);
+            return Ok((Stored { manifests, signatures }, told));
         }
-        let tag = Tag::referrers(subject);
-        keep(store, &tag, index, |now| parcel.edit_referrers(subject, now)).await
-    };
-    let signatures = async {
-        if parcel.legacy.is_empty() {
-            return Ok((0, None));
-        }
-        let tag = Tag::legacy_signatures(subject);
-        keep(store, &tag, signatures, |now| parcel.edit_signatures(subject, now)).await
-    };
-    let ((edits, _), (legacy_edits, signatures)) = futures::try_join!(index, signatures)?;
-    Ok(Stored { manifests: parcel.bundles.len() as u64 + edits + legacy_edits, signatures })
+        (index, signatures) = (index_now, signatures_now);
+    }
+    Err(Error::Contended { tag: index_tag.to_string() })
 }
 
 async fn look(store: &Store, tag: &Tag, wanted: bool) -> Result<Option<Fetched>> {
@@ -297,52 +320,46 @@ async fn listed(store: &Store, subject: &Digest, parcel: &Parcel, api: bool) -> 
     Ok(false)
 }
 
-/// Edits a tag that others write too, until its own entries were there twice
-/// running. Returns how often it wrote, and what stands there now.
+/// Edits a tag that others write too, until its own entries are there. Returns
+/// how often it wrote.
 ///
 /// Conditional requests make this exact where a registry honours them. Where it
 /// does not, another writer that read before our write and writes after our
-/// second look still removes our entries: that window remains, and is closed by
+/// last look still removes our entries: that window remains, and is closed by
 /// the next publish or sign, which finds them missing.
 async fn keep(
     store: &Store,
     tag: &Tag,
     first: Option<Fetched>,
+    planned: Option<Digest>,
     edit: impl Fn(Option<&[u8]>) -> Result<Option<Edit>>,
-) -> Result<(u64, Option<Digest>)> {
-    let (mut now, mut seen, mut writes) = (first, 0, 0);
-    let mut uploaded = BTreeSet::new();
+) -> Result<u64> {
+    let (mut now, mut writes) = (first, 0);
+    let mut uploaded: BTreeSet<Digest> = planned.into_iter().collect();
     for _ in 0..MAX_ROUNDS {
-        match edit(now.as_ref().map(|fetched| fetched.bytes.as_ref()))? {
-            None if seen == 1 => return Ok((writes, now.map(|fetched| fetched.descriptor.digest))),
-            None => seen += 1,
-            Some(next) => {
-                seen = 0;
-                if let Some(config) = &next.config
-                    && uploaded.insert(config.descriptor.digest)
-                    && writes > 0
-                {
+        let Some(next) = edit(now.as_ref().map(|fetched| fetched.bytes.as_ref()))? else {
+            return Ok(writes);
+        };
+        if let Some(config) = &next.config
+            && uploaded.insert(config.descriptor.digest)
+        {
+            store.put_blob(config, None).await?;
+        }
+        let expect = match &now {
+            None => Expect::Absent,
+            Some(Fetched { etag: Some(etag), .. }) => Expect::Unchanged { etag: etag.clone() },
+            Some(_) => Expect::Anything,
+        };
+        let key = Key::Tag(tag.clone());
+        match store.put_manifest(&key, next.media_type, next.manifest, &expect).await {
+            Ok(_) => writes += 1,
+            Err(RegistryError { fault: Fault::PreconditionFailed, .. }) => {}
+            Err(error) if needs_config(&error, &next.config) => {
+                if let Some(config) = &next.config {
                     store.put_blob(config, None).await?;
                 }
-                let expect = match &now {
-                    None => Expect::Absent,
-                    Some(Fetched { etag: Some(etag), .. }) => {
-                        Expect::Unchanged { etag: etag.clone() }
-                    }
-                    Some(_) => Expect::Anything,
-                };
-                let key = Key::Tag(tag.clone());
-                match store.put_manifest(&key, next.media_type, next.manifest, &expect).await {
-                    Ok(_) => writes += 1,
-                    Err(RegistryError { fault: Fault::PreconditionFailed, .. }) => {}
-                    Err(error) if needs_config(&error, &next.config) => {
-                        if let Some(config) = &next.config {
-                            store.put_blob(config, None).await?;
-                        }
-                    }
-                    Err(error) => return Err(error.into()),
-                }
             }
+            Err(error) => return Err(error.into()),
         }
         now = store.manifest(&Key::Tag(tag.clone())).await?;
     }

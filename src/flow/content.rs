@@ -11,7 +11,10 @@ use std::{
 use tempfile::NamedTempFile;
 
 use crate::{
-    edge::files,
+    edge::{
+        files,
+        registry::{Fault, RegistryError},
+    },
     model::{
         artifact::{manifest::Descriptor, media},
         bundle::{
@@ -28,6 +31,9 @@ use super::{
     verify::Artifact,
 };
 
+/// The largest layer that is fetched to be looked at, in bytes: what it holds
+/// is not verified, and a descriptor may announce anything.
+const MAX_LAYER: u64 = 1 << 30;
 /// The largest file that is held to be looked at, in bytes; of a larger one
 /// only the digest is known.
 pub const MAX_FILE: u64 = 8 << 20;
@@ -45,19 +51,27 @@ pub struct File<'a> {
     pub bytes: Option<&'a [u8]>,
 }
 
-/// The layer that holds the bundle: Flux's, else the only one.
+/// The layer that holds the bundle: Flux's, else the first. It announces at
+/// most `limit` bytes.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is none to choose.
-pub fn layer(artifact: &Artifact) -> Result<&Descriptor> {
+/// [`Error::Usage`] when there is none to choose; [`Fault::TooLarge`].
+pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
     let layers = &artifact.content.layers;
     let flux = layers.iter().find(|layer| layer.media_type == media::FLUX_CONTENT);
-    flux.or(layers.first()).ok_or_else(|| {
+    let layer = flux.or(layers.first()).ok_or_else(|| {
         Error::usage(
             format!("`{}` has no layer", artifact.digest()),
             "an image index or an empty artifact holds no bundle; name one that was published",
         )
-    })
+    })?;
+    match layer.size > limit {
+        true => {
+            let action = format!("read the layer `{}`", layer.digest);
+            Err(RegistryError::new(action, Fault::TooLarge { limit }).into())
+        }
+        false => Ok(layer),
+    }
 }
 
 /// Fetches the layer of an artifact; its digest is right when this returns.
@@ -65,7 +79,7 @@ pub fn layer(artifact: &Artifact) -> Result<&Descriptor> {
 /// # Errors
 /// Registry errors, and no room for a temporary file.
 pub async fn fetch(artifact: &Artifact) -> Result<NamedTempFile> {
-    let layer = layer(artifact)?;
+    let layer = layer(artifact, MAX_LAYER)?;
     let failed = |error: std::io::Error| Error::Usage {
         message: format!("cannot write a temporary file: {error}"),
         hint: Some("make room in `TMPDIR`".into()),

@@ -3,7 +3,8 @@
 //! Three sequential round trips: the listings (referrers API, referrers tag,
 //! cosign's `.sig` and `.att`), the manifests they name, the statements in
 //! those. Each statement is checked as it arrives and its bytes are dropped, so
-//! that a thousand of them need no more memory than a few.
+//! that a thousand of them need no more memory than a few. No more statements
+//! are read than the limit says, in the order in which they promise most.
 //!
 //! Nothing here fails as a whole: what cannot be read becomes a [`Gap`] or an
 //! unread finding, which lets the verdict be *unknown* rather than *unsigned*.
@@ -11,12 +12,15 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     edge::registry::{Fault, Fetched, Key, Limits, Referrers, RegistryError, Store},
     model::{
-        artifact::manifest::{Descriptor, Index, Manifest},
+        artifact::manifest::Descriptor,
         digest::Digest,
         evidence::{self, Finding, Format, Found, Outcome, key::PublicKey},
         policy::Gap,
@@ -32,8 +36,6 @@ const CONCURRENCY: usize = 24;
 /// How many referrers are listed for each statement that may be read: those
 /// that claim to be bundles are chosen from among them.
 const LISTED: usize = 16;
-/// How many layers of one manifest are looked at.
-const MAX_LAYERS: usize = 1000;
 
 /// Everything that was found about a digest.
 #[derive(Debug, Default)]
@@ -81,49 +83,40 @@ pub async fn gather(
     if let Ok(found) = &signatures {
         gathered.shelf.signatures = found.clone();
     }
-
-    let mut legacy = Vec::new();
-    for (what, read) in [("signatures", signatures), ("attestations", attestations)] {
-        match read {
-            Ok(found) => legacy.extend(found),
-            Err(error) => gathered.gap(format!("the legacy {what} of `{subject}`"), &error),
+    let until = Instant::now() + limits.gather;
+    let memory = Semaphore::new(kib(limits.in_flight));
+    let reader = Reader { store, subject, keys, limits, memory, until };
+    let mut referrers = Vec::new();
+    let mut looks = stream::iter(&descriptors).map(|d| reader.look(d)).buffered(CONCURRENCY);
+    while let Some((descriptor, looked)) = looks.next().await {
+        match looked {
+            Ok((found, more)) if found.is_empty() && !more => {
+                gathered.attachments.push(descriptor.clone());
+            }
+            Ok(found) => referrers.push((descriptor.digest, found)),
+            Err(outcome) => {
+                gathered.findings.push(Finding::new(Format::Bundle, descriptor.digest, outcome));
+                gathered.attachments.push(descriptor.clone());
+            }
         }
     }
-    let reader =
-        Reader { store, subject, keys, limits, memory: Semaphore::new(kib(limits.in_flight)) };
-    let mut answers: Vec<_> = stream::iter(
-        descriptors.iter().map(Work::Referrer).chain(legacy.iter().map(Work::Legacy)).enumerate(),
-    )
-    .map(|(place, work)| {
-        let reader = &reader;
-        async move { (place, reader.look(work).await) }
-    })
-    .buffer_unordered(CONCURRENCY)
-    .collect()
-    .await;
-    answers.sort_by_key(|(place, _)| *place);
-    for (_, looked) in answers {
-        gathered.findings.extend(looked.findings);
-        gathered.attachments.extend(looked.attachment);
+    let mut legacy = Vec::new();
+    for (format, read) in
+        [(Format::LegacySignature, signatures), (Format::LegacyAttestation, attestations)]
+    {
+        if let Some(fetched) = gathered.legacy(format, read) {
+            let found = attachment::holders(&fetched.bytes, limits.statements);
+            legacy.push((fetched.descriptor.digest, found));
+        }
     }
-    gathered.cap(limits);
+    let spots = gathered.choose(legacy, referrers, limits);
+    let findings = reader.statements(&spots).await;
+    gathered.findings.extend(findings);
     gathered
 }
 
-/// A manifest to be looked into.
-enum Work<'a> {
-    /// Named by a listing, not read yet.
-    Referrer(&'a Descriptor),
-    /// At a legacy tag, read already.
-    Legacy(&'a Fetched),
-}
-
-/// What one manifest held.
-#[derive(Default)]
-struct Looked {
-    findings: Vec<Finding>,
-    attachment: Option<Descriptor>,
-}
+/// Where a statement is: a layer, and the manifest that has it.
+type Spot = (Holder, Digest);
 
 struct Reader<'a> {
     store: &'a Store,
@@ -131,43 +124,63 @@ struct Reader<'a> {
     keys: &'a [PublicKey],
     limits: &'a Limits,
     memory: Semaphore,
+    /// When no more is read.
+    until: Instant,
 }
 
 impl Reader<'_> {
-    async fn look(&self, work: Work<'_>) -> Looked {
-        match work {
-            Work::Legacy(fetched) => self.holders(&fetched.bytes, fetched.descriptor.digest).await,
-            Work::Referrer(descriptor) => {
-                let read = self.store.manifest(&Key::Digest(descriptor.digest)).await;
-                let mut looked = match read {
-                    Ok(Some(fetched)) => self.holders(&fetched.bytes, descriptor.digest).await,
-                    Ok(None) => self.unread(descriptor.digest, "it is listed but not there"),
-                    Err(error) => self.failed(descriptor.digest, &error),
-                };
-                if looked.findings.is_empty() {
-                    looked.attachment = Some(descriptor.clone());
-                }
-                looked
-            }
-        }
+    /// Finds the statements in a manifest that a listing names.
+    async fn look<'d>(
+        &self,
+        descriptor: &'d Descriptor,
+    ) -> (&'d Descriptor, Result<(Vec<Holder>, bool), Outcome>) {
+        let key = Key::Digest(descriptor.digest);
+        let Ok(read) = timeout_at(self.until, self.store.manifest(&key)).await else {
+            return (descriptor, Err(self.late()));
+        };
+        let looked = match read {
+            Ok(Some(fetched)) => Ok(attachment::holders(&fetched.bytes, self.limits.statements)),
+            Ok(None) => Err(Outcome::Unread("it is listed but not there".into())),
+            Err(error) => Err(outcome(&error)),
+        };
+        (descriptor, looked)
     }
 
-    /// Reads and checks every statement in a manifest.
-    async fn holders(&self, bytes: &[u8], manifest: Digest) -> Looked {
-        let Ok(parsed) = serde_json::from_slice::<Manifest>(bytes) else {
-            return Looked::default();
-        };
-        let holders = attachment::holders(&parsed);
-        let findings = stream::iter(holders.into_iter().take(MAX_LAYERS))
-            .map(|holder| self.statement(holder, manifest))
+    /// Reads and checks statements. What several manifests name is read once.
+    async fn statements(&self, spots: &[Spot]) -> Vec<Finding> {
+        let mut distinct: BTreeMap<(Digest, Option<&str>), usize> = BTreeMap::new();
+        let mut first = Vec::new();
+        let places: Vec<usize> = spots
+            .iter()
+            .map(|spot| {
+                let signature = match &spot.0 {
+                    Holder::Signature(_, signature) => Some(signature.as_str()),
+                    Holder::Bundle(_) | Holder::Envelope(_) => None,
+                };
+                *distinct.entry((spot.0.layer().digest, signature)).or_insert_with(|| {
+                    first.push(spot);
+                    first.len() - 1
+                })
+            })
+            .collect();
+        let found: Vec<Finding> = stream::iter(first)
+            .map(|(holder, manifest)| self.statement(holder, *manifest))
             .buffered(CONCURRENCY)
             .collect()
             .await;
-        Looked { findings, attachment: None }
+        let of = |(spot, place): (&Spot, usize)| {
+            found.get(place).map(|finding| Finding { manifest: spot.1, ..finding.clone() })
+        };
+        spots.iter().zip(places).filter_map(of).collect()
     }
 
-    async fn statement(&self, holder: Holder, manifest: Digest) -> Finding {
-        let format = match &holder {
+    /// What is not read because the time is up.
+    fn late(&self) -> Outcome {
+        Outcome::Unread(format!("not read within {:?}", self.limits.gather))
+    }
+
+    async fn statement(&self, holder: &Holder, manifest: Digest) -> Finding {
+        let format = match holder {
             Holder::Bundle(_) => Format::Bundle,
             Holder::Signature(..) => Format::LegacySignature,
             Holder::Envelope(_) => Format::LegacyAttestation,
@@ -181,26 +194,18 @@ impl Reader<'_> {
         // Held until the statement was checked: this is what bounds memory.
         let weight = kib(layer.size).min(kib(self.limits.in_flight));
         let _held = self.memory.acquire_many(u32::try_from(weight).unwrap_or(u32::MAX)).await;
-        let bytes = match self.store.blob(layer, self.limits.statement).await {
-            Ok(bytes) => bytes,
-            Err(error) => return failed(outcome(&error)),
+        let read = self.store.blob(layer, self.limits.statement);
+        let bytes = match timeout_at(self.until, read).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) => return failed(outcome(&error)),
+            Err(_) => return failed(self.late()),
         };
-        let signature = match &holder {
+        let signature = match holder {
             Holder::Signature(_, signature) => Some(signature.clone()),
             Holder::Bundle(_) | Holder::Envelope(_) => None,
         };
         let found = Found { format, manifest, bytes: bytes.to_vec(), signature };
         evidence::check(self.subject, self.keys, &found)
-    }
-
-    fn failed(&self, manifest: Digest, error: &RegistryError) -> Looked {
-        let finding = Finding::new(Format::Bundle, manifest, outcome(error));
-        Looked { findings: vec![finding], attachment: None }
-    }
-
-    fn unread(&self, manifest: Digest, why: &str) -> Looked {
-        let finding = Finding::new(Format::Bundle, manifest, Outcome::Unread(why.to_owned()));
-        Looked { findings: vec![finding], attachment: None }
     }
 }
 
@@ -225,6 +230,27 @@ impl Gathered {
         match self.gaps.iter().find(|gap| !gap.cap) {
             Some(gap) => {
                 let message = format!("cannot read {}: {}", gap.what, gap.why);
+                Err(Error::Unread { message, hint: self.hint.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to go on as if what was not read did not exist, statements and
+    /// what is over a cap included.
+    ///
+    /// # Errors
+    /// [`Error::Unread`] naming the first of it.
+    pub fn refuse_unread(&self) -> Result<(), Error> {
+        self.refuse_gaps()?;
+        let over = self.gaps.first().map(|gap| (gap.what.clone(), &gap.why));
+        let unread = self.findings.iter().find_map(|finding| match &finding.outcome {
+            Outcome::Unread(why) => Some((format!("the statement `{}`", finding.manifest), why)),
+            _ => None,
+        });
+        match over.or(unread) {
+            Some((what, why)) => {
+                let message = format!("cannot read {what}: {why}");
                 Err(Error::Unread { message, hint: self.hint.clone() })
             }
             None => Ok(()),
@@ -261,9 +287,7 @@ impl Gathered {
         match read {
             // What is no index there is somebody's artifact, not a list.
             Ok(Some(fetched)) => {
-                let entries = serde_json::from_slice::<Index>(&fetched.bytes)
-                    .map(|index| index.manifests)
-                    .unwrap_or_default();
+                let entries = attachment::entries(&fetched.bytes).unwrap_or_default();
                 self.shelf.index = Some(fetched);
                 entries
             }
@@ -302,11 +326,52 @@ impl Gathered {
         chosen
     }
 
-    fn cap(&mut self, limits: &Limits) {
-        if self.findings.len() > limits.statements {
-            self.findings.truncate(limits.statements);
+    /// What stands at a legacy tag. Wrong bytes there are a bad statement like
+    /// any other.
+    fn legacy(
+        &mut self,
+        format: Format,
+        read: Result<Option<Fetched>, RegistryError>,
+    ) -> Option<Fetched> {
+        match read {
+            Ok(found) => found,
+            Err(RegistryError { fault: fault @ Fault::WrongDigest { wanted, .. }, .. }) => {
+                let outcome = Outcome::Invalid(fault.to_string());
+                self.findings.push(Finding::new(format, wanted, outcome));
+                None
+            }
+            Err(error) => {
+                let what = if format == Format::LegacySignature { ".sig" } else { ".att" };
+                self.gap(format!("the legacy tag `{what}`"), &error);
+                None
+            }
+        }
+    }
+
+    /// The statements that will be read, no more than the limit in all. Nobody
+    /// can crowd out the others: a quarter is kept for the legacy tags, and of
+    /// each referrer the first statement comes before any second.
+    fn choose(
+        &mut self,
+        legacy: Vec<(Digest, (Vec<Holder>, bool))>,
+        referrers: Vec<(Digest, (Vec<Holder>, bool))>,
+        limits: &Limits,
+    ) -> Vec<Spot> {
+        if legacy.iter().chain(&referrers).any(|(_, (_, more))| *more) {
             self.over_cap(limits);
         }
+        let (legacy, referrers) = (in_turn(legacy), in_turn(referrers));
+        let total = legacy.len() + referrers.len();
+        let kept = legacy.len().min((limits.statements / 4).max(1));
+        let room = limits.statements.saturating_sub(kept);
+        let mut spots: Vec<Spot> = Vec::new();
+        let (early, late) = legacy.split_at(kept);
+        spots.extend(referrers.into_iter().take(room));
+        spots.extend(early.iter().chain(late).take(limits.statements - spots.len()).cloned());
+        if spots.len() < total {
+            self.over_cap(limits);
+        }
+        spots
     }
 
     fn over_cap(&mut self, limits: &Limits) {
@@ -316,6 +381,17 @@ impl Gathered {
             self.gaps.push(Gap { what, why: fault.to_string(), cap: true });
         }
     }
+}
+
+/// The statements of several manifests: the first of each, the second of each,
+/// and so on.
+fn in_turn(manifests: Vec<(Digest, (Vec<Holder>, bool))>) -> Vec<Spot> {
+    let ranked = manifests.into_iter().flat_map(|(manifest, (holders, _))| {
+        holders.into_iter().enumerate().map(move |(rank, holder)| (rank, (holder, manifest)))
+    });
+    let mut ranked: Vec<(usize, Spot)> = ranked.collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, spot)| spot).collect()
 }
 
 /// Memory is counted in KiB, since a semaphore counts in 32 bits.

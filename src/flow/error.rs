@@ -85,7 +85,7 @@ pub enum Error {
     #[error("`{}` was not accepted", .0.subject())]
     Verdict(Box<Verdict>),
     /// Charts or images did not meet the demands on the lock.
-    #[error("{}", lock_failures(.0))]
+    #[error("{} chart(s) or image(s) do not meet the demands on the lock", .0.len())]
     Lock(Vec<LockFailure>),
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
@@ -171,6 +171,20 @@ impl Error {
         }
     }
 
+    /// Each failure, when the error is several.
+    pub fn details(&self) -> Vec<String> {
+        let line = |LockFailure { need, reason, .. }: &LockFailure| {
+            format!(
+                "`{}` ({}, {}, `{}`): {reason}",
+                need.reference, need.file, need.object, need.path
+            )
+        };
+        match self {
+            Error::Lock(failures) => failures.iter().map(line).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What to do next, when there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -235,19 +249,6 @@ fn fault_class(fault: &Fault) -> Class {
     }
 }
 
-/// Every failure on a line of its own.
-fn lock_failures(failures: &[LockFailure]) -> String {
-    let mut text =
-        format!("{} chart(s) or image(s) do not meet the demands on the lock:", failures.len());
-    for LockFailure { need, reason, .. } in failures {
-        text.push_str(&format!(
-            "\n  `{}` ({}, {}, `{}`): {reason}",
-            need.reference, need.file, need.object, need.path
-        ));
-    }
-    text
-}
-
 /// What to do about a fault of a registry.
 pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
     Some(match fault {
@@ -258,6 +259,14 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
         Fault::ImmutableTag { .. } => {
             "exempt the tags `sha256-*` (signatures and referrers) from the registry's \
              immutability rule, and move other tags only where it allows that"
+                .into()
+        }
+        Fault::Refused(_) => {
+            "if a token server on another host is meant, name it with `--token-realm HOST`".into()
+        }
+        Fault::TooLarge { .. } => {
+            "if it is meant to be so large, raise `--max-manifest`, `--max-statement` or \
+             `--max-size`"
                 .into()
         }
         Fault::Throttled | Fault::TimedOut(_) | Fault::Network(_) => "try again later".into(),

@@ -72,7 +72,8 @@ pub async fn pull(registries: &Registries, request: Request) -> Result<Pulled> {
             }
         }
     };
-    let mut reader = artifact.store.open_blob(content::layer(&artifact)?).await?;
+    let mut reader =
+        artifact.store.open_blob(content::layer(&artifact, request.limits.total)?).await?;
     let extracted = extract::extract(target, request.limits, async || reader.chunk().await).await?;
     Ok(Pulled { artifact, admitted, extracted })
 }

@@ -84,7 +84,7 @@ pub async fn sign(
             added.push((key.fingerprint(), Format::LegacySignature));
         }
     }
-    let stored = store(&artifact, &gathered, &parcel).await?;
+    let stored = store(&artifact, &gathered, &mut parcel).await?;
     let mut bundles = parcel.bundles.iter().map(|made| made.descriptor.digest);
     let added = added
         .into_iter()
@@ -105,7 +105,7 @@ pub async fn sign(
 /// Refused with a key that made this artifact's signature, unless `same_key`:
 /// Flux counts any statement by a key that it trusts as a signature. Refused
 /// where only a legacy signature exists: the bundle would hide it from Flux and
-/// cosign 3.
+/// cosign 3. What could not be read might be either, and then nothing is added.
 ///
 /// # Errors
 /// [`Error::Usage`] for the refusals; registry errors.
@@ -128,12 +128,15 @@ pub async fn attest(
              trusts for a signature; `--same-key` does it all the same",
         ));
     }
+    if !same_key {
+        gathered.refuse_unread()?;
+    }
     let created = created();
     let name = reference.place.name();
     let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
     let mut parcel = Parcel::default();
     parcel.attest(about, key, predicate_type, predicate)?;
-    store(&artifact, &gathered, &parcel).await?;
+    store(&artifact, &gathered, &mut parcel).await?;
     let added = parcel.bundles.iter().map(|made| Added {
         predicate_type: predicate_type.to_owned(),
         manifest: made.descriptor.digest,
@@ -151,7 +154,10 @@ fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<(
             finding.format == format && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
         })
     };
-    if of_type(Format::LegacySignature) && !of_type(Format::Bundle) {
+    if of_type(Format::Bundle) {
+        return Ok(());
+    }
+    if of_type(Format::LegacySignature) {
         return Err(Error::usage(
             format!(
                 "`{}` has a legacy signature (`.sig`) and no signature bundle",
@@ -161,7 +167,7 @@ fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<(
              `sluicegate sign` with the signing key, which adds the bundle",
         ));
     }
-    Ok(())
+    gathered.refuse_unread()
 }
 
 fn signed_by(finding: &Finding, signers: &[Fingerprint]) -> bool {
@@ -186,7 +192,7 @@ async fn gather(
 async fn store(
     artifact: &Artifact,
     gathered: &Gathered,
-    parcel: &Parcel,
+    parcel: &mut Parcel,
 ) -> Result<attach::Stored> {
     if parcel.is_empty() {
         return Ok(attach::Stored::default());
@@ -197,7 +203,10 @@ async fn store(
     let blobs = parcel.blobs(digest, signatures)?;
     futures::future::try_join_all(blobs.iter().map(|blob| store.put_blob(blob, None))).await?;
     let pushed = attach::push(store, digest, parcel).await?;
-    attach::shelve(store, digest, parcel, pushed, gathered.shelf.api).await
+    let nothing = async || Ok(());
+    let (stored, ()) =
+        attach::shelve(store, digest, parcel, pushed, gathered.shelf.api, nothing).await?;
+    Ok(stored)
 }
 
 fn created() -> String {

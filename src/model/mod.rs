@@ -4,7 +4,7 @@
 //! (`tests/layers.rs` and `clippy::disallowed_methods` keep it so). The import
 //! order is the data flow: each module imports only those before it.
 //!
-//! [`digest`] < [`mod@reference`] < [`uris`] < [`source`] < [`bundle`] < [`artifact`] <
+//! [`text`] < [`digest`] < [`mod@reference`] < [`uris`] < [`source`] < [`bundle`] < [`artifact`] <
 //! [`statement`] < [`evidence`] < [`policy`]
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -17,4 +17,5 @@ pub mod policy;
 pub mod reference;
 pub mod source;
 pub mod statement;
+pub mod text;
 pub mod uris;

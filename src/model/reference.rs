@@ -152,7 +152,9 @@ impl Tag {
     /// Whether the tag is a semantic version, an optional `v` before it: such
     /// a tag names a release and moves only by force.
     pub fn is_semver(&self) -> bool {
-        semver::Version::parse(self.0.strip_prefix('v').unwrap_or(&self.0)).is_ok()
+        // OCI tags spell the `+` of build metadata `_`, as Helm and Flux do.
+        let version = self.0.strip_prefix('v').unwrap_or(&self.0).replacen('_', "+", 1);
+        semver::Version::parse(&version).is_ok()
     }
 
     /// Whether the tag is one that this program or cosign derives from a
@@ -420,7 +422,7 @@ mod tests {
     #[test]
     fn semver_tags_are_releases() {
         let is = |text: &str| text.parse::<Tag>().is_ok_and(|tag| tag.is_semver());
-        assert!(is("1.4.0") && is("v1.4.0") && is("1.4.0-rc.1"));
+        assert!(is("1.4.0") && is("v1.4.0") && is("1.4.0-rc.1") && is("1.4.0_build.1"));
         assert!(!is("1.4") && !is("production") && !is("latest"));
     }
 }

@@ -89,7 +89,7 @@ async fn something_else_than_a_directory_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = Layout::open(&file).unwrap_err();
+    let error = Layout::open(&file, 4 << 20).unwrap_err();
     assert!(chain(&error).contains("file` is not a directory"), "{}", chain(&error));
 }
 

@@ -23,7 +23,7 @@ mod writers;
 const TYPE: &str = "application/vnd.example.statement.v1+json";
 
 fn store(dir: &Path) -> Store {
-    Store::Layout(Layout::open(dir).unwrap())
+    Store::Layout(Layout::open(dir, 4 << 20).unwrap())
 }
 
 fn tag(text: &str) -> Tag {

@@ -13,7 +13,7 @@ use super::{
     retry::{Deadline, Failure, retry_of},
     transport::{Answer, Transport},
 };
-use crate::model::reference::Tag;
+use crate::model::{reference::Tag, text};
 
 const MAX_BODY: usize = 8 * 1024;
 const MAX_SHOWN: usize = 300;
@@ -139,12 +139,7 @@ fn message(body: &[u8]) -> String {
 
 fn clean(text: &str) -> String {
     let spaced = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    spaced.filter(|c| !c.is_control() && !is_format(*c)).collect::<String>().trim().to_owned()
-}
-
-/// Characters that change how the text around them is shown.
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    spaced.filter(|c| !text::is_hidden(*c)).collect::<String>().trim().to_owned()
 }
 
 fn cut(text: &str) -> String {

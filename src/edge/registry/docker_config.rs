@@ -85,7 +85,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Config {
+pub(super) struct Config {
     #[serde(default)]
     auths: Option<BTreeMap<String, Option<Entry>>>,
     #[serde(default, rename = "credHelpers")]
@@ -105,7 +105,7 @@ struct Entry {
 
 /// Parses a file. The parser's own message may quote what it found, so only
 /// the place is told.
-fn parse(file: &Path, bytes: &[u8]) -> Result<Config, Fault> {
+pub(super) fn parse(file: &Path, bytes: &[u8]) -> Result<Config, Fault> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Config::default());
     }
@@ -132,16 +132,26 @@ async fn look_up(
             return Ok(Some(found));
         }
     }
-    if let Some((key, Some(entry))) = best(config.auths.as_ref(), repository)
-        && let Some(credential) = credential_of(file, key, entry)?
-    {
-        let origin = format!("the entry `{key}` of `{}`", file.display());
-        return Ok(Some(Found { credential, origin }));
+    if let Some(found) = stored(file, config, repository)? {
+        return Ok(Some(found));
     }
     match config.store.as_deref().filter(|name| !name.is_empty()) {
         Some(name) => credential_helper::get(file, name, server).await,
         None => Ok(None),
     }
+}
+
+/// The credential that the file itself holds.
+pub(super) fn stored(
+    file: &Path,
+    config: &Config,
+    repository: &Repository,
+) -> Result<Option<Found>, Fault> {
+    let Some((key, Some(entry))) = best(config.auths.as_ref(), repository) else {
+        return Ok(None);
+    };
+    let origin = format!("the entry `{key}` of `{}`", file.display());
+    Ok(credential_of(file, key, entry)?.map(|credential| Found { credential, origin }))
 }
 
 /// The name under which a store keeps the credentials of a registry.

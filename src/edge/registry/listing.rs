@@ -42,9 +42,11 @@ pub(super) async fn referrers(
     first.route.follow = &[301, 302, 307, 308];
     let mut pages = Pages::new(http, first);
     let mut descriptors = Vec::new();
+    let mut room = http.options().limits.in_flight;
     while let Some(page) = pages.next().await? {
         match page {
             Page::Read(headers, bytes) if is_index(&headers) => {
+                room = room.saturating_sub(bytes.len() as u64);
                 descriptors.extend(entries(&bytes)?);
             }
             Page::Read(..) if pages.is_first() => return Ok(Referrers::Unsupported),
@@ -58,7 +60,8 @@ pub(super) async fn referrers(
                 return Err(Fault::Malformed("a later page of the list is no OCI index".into()));
             }
         }
-        if descriptors.len() > limit {
+        // Few entries can be long ones.
+        if descriptors.len() > limit || (room == 0 && pages.next.is_some()) {
             descriptors.truncate(limit);
             return Ok(Referrers::Listed { descriptors, truncated: true });
         }

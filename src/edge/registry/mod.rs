@@ -29,6 +29,8 @@ pub mod http;
 pub mod layout;
 mod listing;
 mod options;
+#[doc(hidden)]
+pub mod parsers;
 mod registries;
 mod retry;
 mod tls;

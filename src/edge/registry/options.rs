@@ -128,12 +128,20 @@ pub struct Limits {
     pub in_flight: u64,
     /// Statements of one artifact.
     pub statements: usize,
+    /// How long all statements of one artifact may take to be read.
+    pub gather: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         const MIB: u64 = 1024 * 1024;
-        Self { manifest: 4 * MIB, statement: 4 * MIB, in_flight: 32 * MIB, statements: 1000 }
+        Self {
+            manifest: 4 * MIB,
+            statement: 4 * MIB,
+            in_flight: 32 * MIB,
+            statements: 1000,
+            gather: Duration::from_secs(120),
+        }
     }
 }
 

@@ -87,7 +87,7 @@ impl Registries {
                 let action = || format!("open the repository `{repository}`");
                 Ok(Store::Http(http.map_err(|fault| RegistryError::new(action(), fault))?))
             }
-            Place::Layout(dir) => Ok(Store::Layout(Layout::open(dir)?)),
+            Place::Layout(dir) => Ok(Store::Layout(Layout::open(dir, self.limits().manifest)?)),
         }
     }
 

@@ -154,15 +154,9 @@ pub enum PackError {
         /// The file.
         path: RelPath,
     },
-    /// There is no room for the layer.
-    #[error("no temporary file can be created in `{directory}`")]
-    Temporary {
-        /// The directory for temporary files.
-        directory: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    /// There is no place for the layer; the source names it.
+    #[error("no temporary file can be created")]
+    Temporary(#[source] io::Error),
     /// The layer cannot be written.
     #[error("the bundle cannot be packed")]
     Layer(#[from] LayerError),

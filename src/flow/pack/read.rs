@@ -136,8 +136,8 @@ fn parse(queue: &Mutex<Receiver<Job>>) -> Vec<(usize, FileFacts)> {
 
 /// Writes the layer; `None` when the reader gave up.
 fn write(pieces: &Receiver<Piece>) -> Result<Option<Layer>, PackError> {
-    let temporary = |source| PackError::Temporary { directory: std::env::temp_dir(), source };
-    let mut writer = LayerWriter::new(files::temporary().map_err(temporary)?)?;
+    let file = files::temporary().map_err(PackError::Temporary)?;
+    let mut writer = LayerWriter::new(file)?;
     while let Ok(piece) = pieces.recv() {
         match piece {
             Piece::File { path, executable, size } => writer.file(&path, executable, size)?,

@@ -37,7 +37,7 @@ use crate::{
             self, Finding, Format, Found,
             key::{Fingerprint, PublicKey},
         },
-        policy::{self, Admitted, Demands},
+        policy::{self, Admitted, Demands, Verdict},
         reference::{Place, Tag},
         source::{self, Source, ci::Ci},
         statement::provenance::{self, Provenance},
@@ -58,8 +58,9 @@ pub mod prepare;
 
 use plan::{Missing, Plan, Present, TagState};
 
-/// How many uploads run at a time.
-const UPLOADS: usize = 6;
+/// How many uploads run at a time: all that one signer needs, so that they cost
+/// two round trips and not four.
+const UPLOADS: usize = 16;
 
 /// What to publish, and how.
 pub struct Request {
@@ -71,7 +72,7 @@ pub struct Request {
     pub place: Place,
     /// The tags to move, at least one.
     pub tags: Vec<Tag>,
-    /// The keys; every one signs.
+    /// The keys that are there already; every one signs.
     pub keys: Vec<SigningKey>,
     /// Further annotations.
     pub annotations: Annotations,
@@ -202,25 +203,36 @@ pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
 ///
 /// # Errors
 /// [`Error`]; the tags have not moved then.
-pub async fn publish(
+pub async fn publish(registries: &Registries, request: Request, watch: &Watch) -> Result<Outcome> {
+    publish_with(registries, request, async { Ok(Vec::new()) }, watch).await
+}
+
+/// Publishes with further keys that are still being decrypted: that takes
+/// longer than git's answers, so both happen at once. Packing waits for them:
+/// either alone may take most of the memory there is.
+///
+/// # Errors
+/// [`Error`]; the tags have not moved then.
+pub async fn publish_with(
     registries: &Registries,
     mut request: Request,
+    keys: impl Future<Output = Result<Vec<SigningKey>>>,
     watch: &Watch,
 ) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
-    let prepared = prepare::prepare(registries, &mut request, watch).await?;
+    let prepared = prepare::prepare(registries, &mut request, keys, watch).await?;
     let artifact = Artifact::new(&request, prepared)?;
     let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
     let tags: Vec<Tag> =
         request.tags.iter().cloned().chain(request.keep_tag.then_some(keep)).collect();
     let provenance = artifact.provenance(&request, (started, clock::now()));
-    if request.dry_run {
-        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
-    }
     watch(Event::Step("looking at what is there"));
     let before = look(&store, registries, &artifact, &tags, &request.keys).await?;
     refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
+    if request.dry_run {
+        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
+    }
     let signers: Vec<Fingerprint> = request.keys.iter().map(SigningKey::fingerprint).collect();
     let present = Present {
         digest: &artifact.subject.digest,
@@ -393,26 +405,26 @@ impl Run<'_> {
     async fn write(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
         let digest = self.artifact.subject.digest;
         (self.watch)(Event::Step("signing"));
-        let parcel = self.parcel(provenance)?;
+        let mut parcel = self.parcel(provenance)?;
         let (index, signatures) =
             (before.gathered.shelf.index.as_ref(), before.gathered.shelf.signatures.as_ref());
         parcel.preflight(&digest, index, signatures)?;
         (self.watch)(Event::Step("uploading"));
-        let mut uploaded = self.upload(before, &parcel).await?;
+        let mut uploaded = self.upload(before, &mut parcel).await?;
         (self.watch)(Event::Step("writing manifests"));
         let (pushed, artifact) =
             futures::join!(attach::push(self.store, &digest, &parcel), self.push_artifact());
         let pushed = pushed?;
         uploaded.manifests += artifact?;
         (self.watch)(Event::Step("verifying what was written"));
-        let shelve =
-            attach::shelve(self.store, &digest, &parcel, pushed, before.gathered.shelf.api);
-        let prove = async {
-            let proof = self.prove(before, &parcel).await?;
-            let tags: Vec<Tag> = before.tags.iter().map(|state| state.tag.clone()).collect();
-            Ok((proof, tag_states(self.store, &tags).await?))
-        };
-        let (stored, ((admitted, mut statements), tags)) = futures::try_join!(shelve, prove)?;
+        let tags: Vec<Tag> = before.tags.iter().map(|state| state.tag.clone()).collect();
+        // Beside the last look at the shared tags, so as close to the move as
+        // one request to another.
+        let last = async || tag_states(self.store, &tags).await;
+        let api = before.gathered.shelf.api;
+        let shelve = attach::shelve(self.store, &digest, &parcel, pushed, api, last);
+        let ((stored, tags), (admitted, mut statements)) =
+            futures::try_join!(shelve, self.prove(before, &parcel))?;
         for line in
             statements.iter_mut().filter(|line| line.format == Format::LegacySignature && line.made)
         {
@@ -446,7 +458,7 @@ impl Run<'_> {
         Ok(parcel)
     }
 
-    async fn upload(&self, before: &Before, parcel: &Parcel) -> Result<Uploaded> {
+    async fn upload(&self, before: &Before, parcel: &mut Parcel) -> Result<Uploaded> {
         let mut blobs = parcel
             .blobs(&self.artifact.subject.digest, before.gathered.shelf.signatures.as_ref())?;
         if self.plan.artifact {
@@ -505,6 +517,10 @@ impl Run<'_> {
             });
         }
         let own = own?;
+        for finding in own.iter().filter(|finding| finding.evidence().is_none()) {
+            let found = format!("the statement `{}` that was just written", finding.manifest);
+            return Err(Error::Verdict(Box::new(Verdict::wrong_bytes(digest, found))));
+        }
         let signers: Vec<Fingerprint> =
             self.request.keys.iter().map(SigningKey::fingerprint).collect();
         let mut admitted = None;
@@ -581,37 +597,37 @@ impl Run<'_> {
     /// Moves the tags to what was admitted; how many were written.
     async fn move_tags(&self, admitted: &Admitted, now: &[TagState]) -> Result<u64> {
         let todo = now.iter().filter(|state| state.digest != Some(*admitted.digest()));
-        let moves: Vec<_> = todo
-            .map(|state| move_tag(self.store, admitted, state, &self.artifact.manifest))
-            .collect();
+        let moves: Vec<_> = todo.map(|state| self.move_tag(admitted, state)).collect();
         let count = moves.len() as u64;
         stream::iter(moves).buffer_unordered(UPLOADS).try_collect::<Vec<()>>().await?;
         Ok(count)
     }
-}
 
-/// Points a tag at what was admitted.
-async fn move_tag(
-    store: &Store,
-    admitted: &Admitted,
-    now: &TagState,
-    manifest: &Bytes,
-) -> Result<()> {
-    let expect = match now.digest {
-        None => Expect::Absent,
-        Some(_) => Expect::Anything,
-    };
-    let key = Key::Tag(now.tag.clone());
-    match store.put_manifest(&key, media::OCI_MANIFEST, manifest.clone(), &expect).await {
-        Ok(_) => Ok(()),
-        // Another publisher of the same commit may have been faster.
-        Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {
-            match store.resolve(&now.tag).await? {
-                Some(digest) if digest == *admitted.digest() => Ok(()),
-                _ => Err(error.into()),
+    /// Points a tag at what was admitted.
+    async fn move_tag(&self, admitted: &Admitted, now: &TagState) -> Result<()> {
+        let expect = match now.digest {
+            None => Expect::Absent,
+            Some(_) => Expect::Anything,
+        };
+        match self.put_tag(&now.tag, &expect).await {
+            Ok(()) => Ok(()),
+            // Somebody else was faster: with the same commit, or with another,
+            // and then this is a move like any other.
+            Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {
+                let now = TagState { digest: self.store.resolve(&now.tag).await?, ..now.clone() };
+                if now.digest == Some(*admitted.digest()) {
+                    return Ok(());
+                }
+                refuse_moved_release(self.request, admitted.digest(), std::slice::from_ref(&now))?;
+                Ok(self.put_tag(&now.tag, &Expect::Anything).await?)
             }
+            Err(error) => Err(error.into()),
         }
-        Err(error) => Err(error.into()),
+    }
+
+    async fn put_tag(&self, tag: &Tag, expect: &Expect) -> Result<(), RegistryError> {
+        let (key, manifest) = (Key::Tag(tag.clone()), self.artifact.manifest.clone());
+        self.store.put_manifest(&key, media::OCI_MANIFEST, manifest, expect).await.map(|_| ())
     }
 }
 

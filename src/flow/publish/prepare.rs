@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    edge::{git, registry::Registries},
+    edge::{git, registry::Registries, signer::SigningKey},
     model::{
         bundle::{
             lock::{self as model, Lock, LockFailure, Unresolved},
@@ -56,10 +56,12 @@ pub struct Prepared {
 pub async fn prepare(
     registries: &Registries,
     request: &mut Request,
+    keys: impl Future<Output = Result<Vec<SigningKey>>>,
     watch: &Watch,
 ) -> Result<Prepared> {
     let ci = Ci::recognise(&request.environment);
-    let origin = origin(request, &ci).await?;
+    let (origin, keys) = futures::try_join!(origin(request, &ci), keys)?;
+    request.keys.extend(keys);
     request.pack.git_hash = origin.facts.as_ref().map(|facts| facts.format);
     watch(Event::Step("packing"));
     let (packed, tree) = futures::try_join!(pack(request), tree(origin.facts.as_ref()))?;

@@ -5,7 +5,6 @@
 //! registry says besides (annotations, descriptors, hints) is shown at most.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
 
 use crate::model::{
     digest::Digest,
@@ -89,12 +88,11 @@ pub enum Claim {
     Signature,
     /// How it was built.
     Provenance(Box<Provenance>),
-    /// Anything else.
+    /// Anything else. What it says is not kept: nobody asks for it, and a
+    /// thousand of them would fill the memory.
     Other {
         /// The predicate type.
         predicate_type: String,
-        /// The predicate.
-        predicate: Value,
     },
 }
 
@@ -180,16 +178,13 @@ fn claim(statement: Statement) -> Result<Claim, String> {
         uris::PROVENANCE => Provenance::read(&statement.predicate)
             .map(|provenance| Claim::Provenance(Box::new(provenance)))
             .map_err(|error| format!("its predicate is not SLSA provenance v1: {error}")),
-        _ => Ok(Claim::Other {
-            predicate_type: statement.predicate_type,
-            predicate: statement.predicate,
-        }),
+        _ => Ok(Claim::Other { predicate_type: statement.predicate_type }),
     }
 }
 
 fn legacy_signature(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
     let payload = simple_signing::parse(&found.bytes);
-    let docker_reference = payload.as_ref().ok().map(|payload| payload.docker_reference.clone());
+    let docker_reference = payload.as_ref().ok().map(|payload| clip(&payload.docker_reference));
     let outcome = match payload {
         Ok(payload) => legacy_outcome(subject, keys, found, &payload.digest),
         Err(error) => Outcome::Invalid(error.to_string()),
@@ -218,6 +213,11 @@ fn legacy_outcome(subject: &Digest, keys: &[PublicKey], found: &Found, signed: &
 
 fn signer(keys: &[PublicKey], message: &[u8], signature: &[u8]) -> Option<Fingerprint> {
     keys.iter().find(|key| key.verifies(message, signature)).map(PublicKey::fingerprint)
+}
+
+/// A name that is shown and never compared; nobody needs a long one.
+fn clip(name: &str) -> String {
+    name.chars().take(512).collect()
 }
 
 /// Why nobody known signed it. A hint that names a given key only sharpens the

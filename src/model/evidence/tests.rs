@@ -1,6 +1,6 @@
 //! Each binding of a statement is broken in turn.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sigstore_crypto::KeyPair;
 
 use super::*;

@@ -158,16 +158,29 @@ pub fn judge(
     if demands.provenance && !evidence.iter().any(|e| provenance_agrees(e, annotations)) {
         reasons.push(no_provenance(&evidence, annotations));
     }
-    let unread = findings.iter().filter(|f| matches!(f.outcome, Outcome::Unread(_))).count();
-    let kind = match (reasons.is_empty(), gaps.is_empty() && unread == 0) {
+    let unread: Vec<Gap> = findings.iter().filter_map(unread_gap).collect();
+    let kind = match (reasons.is_empty(), gaps.is_empty() && unread.is_empty()) {
         (true, _) => Kind::Accepted,
         (false, true) => Kind::Rejected(reasons),
         (false, false) => {
-            reasons.extend(gaps.iter().map(unread_reason));
+            reasons.extend(gaps.iter().chain(unread.iter().take(SHOWN)).map(unread_reason));
             Kind::Unknown(reasons)
         }
     };
     Verdict { subject, kind }
+}
+
+/// How many statements that were not read are named as reasons.
+const SHOWN: usize = 5;
+
+fn unread_gap(finding: &Finding) -> Option<Gap> {
+    match &finding.outcome {
+        Outcome::Unread(why) => {
+            let what = format!("the statement `{}`", finding.manifest);
+            Some(Gap { what, why: why.clone(), cap: false })
+        }
+        _ => None,
+    }
 }
 
 /// How a finding stands, for showing it.
@@ -206,8 +219,10 @@ pub fn disagreement(provenance: &Provenance, annotations: &Annotations) -> Optio
         let Some(parameters) = provenance.parameters() else {
             return Some("the provenance's parameters are not those of its build type".into());
         };
+        let commit = source::commit_of(revision).unwrap_or("(none)");
         return differs("source", &parameters.source.repository, url)
-            .or_else(|| differs("revision", &parameters.source.revision, revision));
+            .or_else(|| differs("revision", &parameters.source.revision, revision))
+            .or_else(|| differs("commit", provenance.commit().unwrap_or("(none)"), commit));
     }
     // Without a commit in the revision there is nothing to compare; with one, a
     // provenance that names none proves nothing about it.

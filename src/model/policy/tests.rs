@@ -49,7 +49,9 @@ fn provenance(repository: &str, revision: &str) -> Finding {
         "source": {"repository": repository, "revision": revision},
         "tags": ["1.0.0"], "origin": "git", "dirty": false,
     });
-    foreign(uris::BUILD_TYPE, &parameters, &json!([]))
+    let commit = crate::model::source::commit_of(revision).unwrap();
+    let dependencies = json!([{"uri": "git+https://x", "digest": {"gitCommit": commit}}]);
+    foreign(uris::BUILD_TYPE, &parameters, &dependencies)
 }
 
 fn foreign(build_type: &str, parameters: &Value, dependencies: &Value) -> Finding {
@@ -135,6 +137,13 @@ fn provenance_of_other_builders_must_name_the_commit() {
         let found = foreign(build, &json!({}), &dependencies);
         assert_eq!(verdict(&[signature(), found], &[], true), wanted, "{dependencies}");
     }
+    let parameters = json!({
+        "source": {"repository": REPOSITORY, "revision": revision()},
+        "tags": [], "origin": "git", "dirty": false,
+    });
+    let other =
+        foreign(uris::BUILD_TYPE, &parameters, &depends(json!({"gitCommit": "b".repeat(40)})));
+    assert_eq!(verdict(&[signature(), other], &[], true), "rejected", "the commit is compared too");
     let ours = foreign(uris::BUILD_TYPE, &json!({}), &depends(json!({"gitCommit": commit})));
     assert_eq!(verdict(&[signature(), ours], &[], true), "rejected");
 }

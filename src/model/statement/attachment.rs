@@ -103,9 +103,47 @@ impl Holder {
     }
 }
 
-/// Where statements may be in a manifest: every layer of a type that holds one.
-pub fn holders(manifest: &Manifest) -> Vec<Holder> {
-    manifest.layers.iter().filter_map(holder).collect()
+/// Where statements may be in a manifest: the first `limit` layers of a type
+/// that holds one, and whether there are more. A layer that is malformed hides
+/// no other; what is no manifest holds nothing.
+pub fn holders(manifest: &[u8], limit: usize) -> (Vec<Holder>, bool) {
+    #[derive(Deserialize)]
+    struct Layers {
+        #[serde(default)]
+        layers: Vec<Lenient>,
+    }
+    let layers = serde_json::from_slice::<Layers>(manifest).map_or(Vec::new(), |m| m.layers);
+    let mut found = layers.iter().filter_map(Lenient::known).filter_map(holder);
+    let holders = found.by_ref().take(limit).collect();
+    (holders, found.next().is_some())
+}
+
+/// The entries of an index; `None` when it is none. One that is malformed hides
+/// no other.
+pub fn entries(index: &[u8]) -> Option<Vec<Descriptor>> {
+    #[derive(Deserialize)]
+    struct Entries {
+        manifests: Vec<Lenient>,
+    }
+    let index: Entries = serde_json::from_slice(index).ok()?;
+    Some(index.manifests.iter().filter_map(Lenient::known).cloned().collect())
+}
+
+/// A descriptor, or whatever stands in its place.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient {
+    Known(Box<Descriptor>),
+    Foreign(de::IgnoredAny),
+}
+
+impl Lenient {
+    fn known(&self) -> Option<&Descriptor> {
+        match self {
+            Lenient::Known(descriptor) => Some(descriptor),
+            Lenient::Foreign(_) => None,
+        }
+    }
 }
 
 fn holder(layer: &Descriptor) -> Option<Holder> {
@@ -194,9 +232,14 @@ pub fn signatures_with(
 /// each layer.
 fn signatures_config(layers: &[Box<RawValue>]) -> Result<Vec<u8>, AppendError> {
     const NEVER: &str = "0001-01-01T00:00:00Z";
+    // Whatever digest a foreign layer has, it stays: the text is enough here.
+    #[derive(Deserialize)]
+    struct Named {
+        digest: String,
+    }
     let mut diff_ids = Vec::new();
     for layer in layers {
-        diff_ids.push(serde_json::from_str::<Digested>(layer.get())?.digest);
+        diff_ids.push(serde_json::from_str::<Named>(layer.get())?.digest);
     }
     let history = vec![json!({"created": NEVER}); diff_ids.len()];
     Ok(serde_json::to_vec(&json!({
@@ -329,7 +372,7 @@ mod tests {
         assert_eq!(manifest.subject.as_ref().unwrap().digest, subject.digest);
         assert_eq!(manifest.artifact_type.as_deref(), Some(media::BUNDLE));
         assert_eq!(manifest.config.digest, Digest::of(b"{}"));
-        assert_eq!(holders(&manifest), [Holder::Bundle(made.layer.clone())]);
+        assert_eq!(holders(&made.manifest, 9), (vec![Holder::Bundle(made.layer.clone())], false));
         assert_eq!(made.descriptor.digest, Digest::of(&made.manifest));
         assert!(claims_bundle(&made.descriptor));
     }
@@ -353,6 +396,23 @@ mod tests {
     }
 
     #[test]
+    fn one_malformed_entry_or_layer_hides_no_other() {
+        let digest = Digest::of(b"x");
+        let good =
+            format!(r#"{{"digest": "{digest}", "size": 1, "mediaType": "{}"}}"#, media::BUNDLE);
+        for bad in ["1", "null", "{}", r#"{"digest": "sha512:00", "size": 1}"#, r#"{"size": -1}"#] {
+            let index = format!(r#"{{"manifests": [{bad}, {good}]}}"#);
+            assert_eq!(entries(index.as_bytes()).unwrap().len(), 1, "{bad}");
+            let manifest = format!(r#"{{"layers": [{bad}, {good}]}}"#);
+            assert_eq!(holders(manifest.as_bytes(), 9).0.len(), 1, "{bad}");
+        }
+        for bad in ["", "[]", "{}", r#"{"manifests": {}}"#, r#"{"layers": 1}"#] {
+            assert!(entries(bad.as_bytes()).is_none(), "{bad}");
+            assert!(holders(bad.as_bytes(), 9).0.is_empty(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_new_index_is_written_in_full() {
         let bytes = index_with(None, &[entry(b"own")]).unwrap().unwrap();
         let index: crate::model::artifact::manifest::Index =
@@ -373,6 +433,16 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_layer_with_another_digest_does_not_keep_anybody_from_signing() {
+        let foreign =
+            format!(r#"{{"mediaType":"x","size":1,"digest":"sha512:{}"}}"#, "0".repeat(128));
+        let existing = format!(r#"{{"schemaVersion":2,"config":{{}},"layers":[{foreign}]}}"#);
+        let own = legacy_layer(b"payload", "AAAA");
+        let made = signatures_with(Some(existing.as_bytes()), &[own]).unwrap().unwrap();
+        assert!(String::from_utf8(made.manifest).unwrap().contains(&foreign));
+    }
+
+    #[test]
     fn two_signatures_over_one_payload_are_two_layers() {
         let first = signatures_with(None, &[legacy_layer(b"payload", "AAAA")]).unwrap().unwrap();
         let second = signatures_with(Some(&first.manifest), &[legacy_layer(b"payload", "BBBB")])
@@ -381,7 +451,8 @@ mod tests {
         let manifest: Manifest = serde_json::from_slice(&second.manifest).unwrap();
         assert_eq!(manifest.layers.len(), 2);
         assert_eq!(manifest.config.digest, Digest::of(&second.config));
-        assert_eq!(holders(&manifest).len(), 2);
+        assert_eq!(holders(&second.manifest, 2).0.len(), 2);
+        assert!(holders(&second.manifest, 1).1, "there are more");
         let again = signatures_with(Some(&second.manifest), &[legacy_layer(b"payload", "AAAA")]);
         assert_eq!(again.unwrap(), None);
     }

@@ -12,6 +12,8 @@ pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
 const STATEMENT_V01: &str = "https://in-toto.io/Statement/v0.1";
 /// The most subjects that are read, as sigstore-go limits them.
 const MAX_SUBJECTS: usize = 1024;
+/// The longest predicate type that is read, in bytes: it is kept and shown.
+const MAX_TYPE: usize = 1024;
 /// The most digests of one subject that are read.
 const MAX_DIGESTS: usize = 32;
 
@@ -45,8 +47,12 @@ impl Statement {
             }
         }
         let predicate_type = match fields.get("predicateType").and_then(Value::as_str) {
-            Some(text) if !text.is_empty() => text.to_owned(),
-            _ => return Err(StatementError::Shape("`predicateType` is missing or empty")),
+            Some(text) if (1..=MAX_TYPE).contains(&text.len()) => text.to_owned(),
+            _ => {
+                return Err(StatementError::Shape(
+                    "`predicateType` is missing, empty or longer than 1024 bytes",
+                ));
+            }
         };
         let subjects = subjects(fields.get("subject"))?;
         let predicate = fields.remove("predicate").unwrap_or(Value::Null);

@@ -128,6 +128,8 @@ pub enum Act {
     Abort,
     /// Handle it, then close the connection instead of answering.
     AbortAfter,
+    /// Handle it only after [`Registry::release`]; others pass meanwhile.
+    Hold,
 }
 
 type Hook = Box<dyn FnMut(&Incoming) -> Act + Send>;
@@ -137,6 +139,7 @@ struct Shared {
     config: Config,
     state: Mutex<State>,
     hook: Mutex<Option<Hook>>,
+    held: tokio::sync::Notify,
     log: Log,
 }
 
@@ -161,6 +164,7 @@ impl Registry {
             config,
             state: Mutex::default(),
             hook: Mutex::default(),
+            held: tokio::sync::Notify::new(),
             log: Log::default(),
         });
         let (stop, stopped) = oneshot::channel();
@@ -192,6 +196,11 @@ impl Registry {
     /// thread: nothing else happens there until it returns.
     pub fn before_each(&self, hook: impl FnMut(&Incoming) -> Act + Send + 'static) {
         *self.shared.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hook));
+    }
+
+    /// Lets a request go on that was held, or the next one that will be.
+    pub fn release(&self) {
+        self.shared.held.notify_one();
     }
 
     /// Stores a blob without asking anybody.

@@ -50,13 +50,16 @@ pub(super) async fn handle(
         let mut hook = shared.hook.lock().unwrap();
         hook.as_mut().map_or(Act::Continue, |hook| hook(&incoming))
     };
+    if act == Act::Hold {
+        shared.held.notified().await;
+    }
     let response = match act {
         Act::Abort => {
             peer.cut();
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
         Act::Fail(status) => problem(status, "INJECTED", "a fault of the test"),
-        Act::Continue | Act::AbortAfter => {
+        Act::Continue | Act::AbortAfter | Act::Hold => {
             let body = axum::body::to_bytes(body, 1 << 30).await.unwrap_or_default();
             let (route, name, last) = Route::of(&path);
             let mut parameters = parse(parts.uri.query().unwrap_or(""));

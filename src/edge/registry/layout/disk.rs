@@ -82,6 +82,14 @@ pub(super) fn read_blob(root: &Path, digest: &Digest, limit: u64) -> Result<Opti
     read_bounded(file, &blob_path(root, digest), limit).map(|bytes| Some(bytes.into()))
 }
 
+/// Reads the first `most` bytes of a blob, all of them when it has no more.
+pub(super) fn read_prefix(root: &Path, digest: &Digest, most: u64) -> Result<Option<Bytes>, Fault> {
+    let Some(file) = open_blob(root, digest)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).map_err(at(&blob_path(root, digest)))?;
+    Ok(Some(bytes.into()))
+}
+
 /// `index.json`, or `None` when the directory is absent or fresh.
 pub(super) fn read_index(root: &Path) -> Result<Option<IndexFile>, Fault> {
     match has_marker(root)? {

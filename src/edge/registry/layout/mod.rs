@@ -42,23 +42,26 @@ mod walk;
 
 pub use reader::LayoutBlobReader;
 
-/// The largest manifest that is read or written, in bytes.
+/// The largest manifest that is written, or looked into while listing, in bytes.
 const MAX_MANIFEST: u64 = 4 << 20;
 
 /// One OCI image layout: a directory.
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: Arc<Path>,
+    /// The largest manifest that is read, in bytes.
+    max_manifest: u64,
 }
 
 impl Layout {
     /// The layout in the directory `path`, which need not exist yet; what is
-    /// in it is looked at when it is used.
+    /// in it is looked at when it is used. `max_manifest` is the size of the
+    /// largest manifest that is read by name, in bytes.
     ///
     /// # Errors
     /// [`Fault::Malformed`] when `path` is something else than a directory.
-    pub fn open(path: &Path) -> Result<Layout> {
-        let layout = Layout { root: path.into() };
+    pub fn open(path: &Path, max_manifest: u64) -> Result<Layout> {
+        let layout = Layout { root: path.into(), max_manifest };
         match std::fs::metadata(path) {
             Ok(found) if !found.is_dir() => {
                 let fault = Fault::Malformed(format!("`{}` is not a directory", path.display()));
@@ -95,8 +98,9 @@ impl Layout {
     /// when a tag points at a manifest that is missing.
     pub async fn manifest(&self, key: &Key) -> Result<Option<Fetched>> {
         let wanted = key.clone();
+        let limit = self.max_manifest;
         self.blocking(format!("read the manifest {}", name(key)), move |root| {
-            manifest(root, &wanted)
+            manifest(root, &wanted, limit)
         })
         .await
     }
@@ -127,7 +131,12 @@ impl Layout {
         let wanted = descriptor.clone();
         self.blocking(format!("read the blob `{}`", descriptor.digest), move |root| {
             disk::require_layout(root)?;
-            let bytes = disk::read_blob(root, &wanted.digest, limit)?.ok_or(Fault::NotFound)?;
+            if wanted.size > limit {
+                return Err(Fault::TooLarge { limit });
+            }
+            // A byte more than announced is enough to know that it is wrong.
+            let read = disk::read_prefix(root, &wanted.digest, wanted.size.saturating_add(1))?;
+            let bytes = read.ok_or(Fault::NotFound)?;
             reader::check(Digest::of(&bytes), bytes.len() as u64, &wanted)?;
             Ok(bytes)
         })
@@ -272,7 +281,7 @@ fn name(key: &Key) -> String {
     }
 }
 
-fn manifest(root: &Path, key: &Key) -> Result<Option<Fetched>, Fault> {
+fn manifest(root: &Path, key: &Key, limit: u64) -> Result<Option<Fetched>, Fault> {
     let Some(index) = disk::read_index(root)? else { return Ok(None) };
     let digest = match key {
         Key::Digest(digest) => *digest,
@@ -281,7 +290,7 @@ fn manifest(root: &Path, key: &Key) -> Result<Option<Fetched>, Fault> {
             None => return Ok(None),
         },
     };
-    let Some(bytes) = disk::read_blob(root, &digest, MAX_MANIFEST)? else {
+    let Some(bytes) = disk::read_blob(root, &digest, limit)? else {
         return match key {
             Key::Digest(_) => Ok(None),
             Key::Tag(tag) => Err(torn_tag(root, tag, &digest)),

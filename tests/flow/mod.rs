@@ -1,0 +1,360 @@
+//! Whole flows against the registry of [`crate::support`] and against layouts:
+//! what is guaranteed however a registry behaves. A test of an advisory is named
+//! after it; the table is in `docs/security.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+
+// `sign` and `attest`: what is refused, what is repaired.
+mod attaching;
+// The table of advisories in the documentation.
+mod advisories;
+// A publish that ends at any request.
+mod crash;
+// What a registry does to make an artifact look signed, or unsigned.
+mod hostile;
+// Any stored document, changed at random.
+mod mutation;
+// Publishing again: what is found, what is added.
+mod again;
+// Publishers that get in each other's way.
+mod races;
+// Round trips, counted.
+mod round_trips;
+// A cap on everything, and what it comes to.
+mod bounds;
+// Scenarios times faults.
+mod monotone;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Arc,
+    time::Duration,
+};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use serde_json::{Value, json};
+use sluicegate::{
+    edge::{
+        registry::{DockerConfigSource, Options, Registries},
+        signer::{self, SigningKey},
+    },
+    flow::{
+        attach::{About, Parcel},
+        error::{Class, Error},
+        pack::{self, Input},
+        publish::{self, LockMode, LockRequest, Outcome, Request, Watch},
+        verify::{self, Judged},
+    },
+    model::{
+        artifact::{
+            manifest::{Annotations, Descriptor},
+            media,
+        },
+        digest::Digest,
+        evidence::key::PublicKey,
+        policy::{Demands, Kind},
+        reference::{Place, Reference, Tag},
+        statement::attachment,
+        uris,
+    },
+};
+use tempfile::TempDir;
+
+use crate::support::registry::{Config, Registry};
+
+/// The repository that is published to.
+const REPOSITORY: &str = "shop/config";
+const SOURCE: &str = "https://git.example/acme/shop";
+const REVISION: &str = "main@sha1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// Somebody with a key pair on disk.
+struct Signer {
+    file: PathBuf,
+    public: PublicKey,
+}
+
+impl Signer {
+    fn new(dir: &Path, name: &str) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let pem = pem::Pem::new("PRIVATE KEY", pair.to_pkcs8v1().unwrap().as_ref());
+        let file = dir.join(format!("{name}.key"));
+        fs::write(&file, pem::encode(&pem)).unwrap();
+        let signer = Self { public: load(&file).public().clone(), file };
+        fs::write(dir.join(format!("{name}.pub")), signer.public.to_pem()).unwrap();
+        signer
+    }
+
+    fn key(&self) -> SigningKey {
+        load(&self.file)
+    }
+
+    fn public_file(&self) -> PathBuf {
+        self.file.with_extension("pub")
+    }
+}
+
+fn load(file: &Path) -> SigningKey {
+    signer::load(file.to_str().unwrap(), &mut |_| unreachable!("not encrypted")).unwrap().key
+}
+
+/// A bundle, two signers, and somewhere to publish to.
+struct World {
+    registry: Registry,
+    dir: TempDir,
+    alice: Signer,
+    bob: Signer,
+    /// How long an operation may take.
+    patience: Duration,
+}
+
+impl World {
+    fn new(config: Config) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (alice, bob) = (Signer::new(dir.path(), "alice"), Signer::new(dir.path(), "bob"));
+        let world = Self {
+            registry: Registry::start(config),
+            dir,
+            alice,
+            bob,
+            patience: Duration::from_secs(60),
+        };
+        world.write("one");
+        world
+    }
+
+    /// Both kinds of registries.
+    fn both() -> [Self; 2] {
+        [Self::new(Config::default()), Self::new(Config::old())]
+    }
+
+    /// As one that turns requests away needs it: nobody waits for it for long.
+    fn hurried(mut self) -> Self {
+        self.patience = Duration::from_millis(300);
+        self
+    }
+
+    fn bundle(&self) -> PathBuf {
+        self.dir.path().join("bundle")
+    }
+
+    /// Changes the bundle, and with it the digest.
+    fn write(&self, content: &str) {
+        fs::create_dir_all(self.bundle()).unwrap();
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "shop", "namespace": "shop"}, "data": {"content": content},
+        });
+        fs::write(self.bundle().join("shop.yaml"), object.to_string()).unwrap();
+    }
+
+    fn registries(&self) -> Registries {
+        self.registries_with(|_| {})
+    }
+
+    fn registries_with(&self, change: impl FnOnce(&mut Options)) -> Registries {
+        let mut options = Options {
+            deadline: self.patience,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: self.patience,
+            docker_config: DockerConfigSource::default(),
+            ..Options::default()
+        };
+        change(&mut options);
+        Registries::new(options).unwrap()
+    }
+
+    fn place(&self) -> Place {
+        self.registry.place(REPOSITORY)
+    }
+
+    /// A request to publish with Alice's key under `1.4.0`.
+    fn request(&self) -> Request {
+        Request {
+            input: Input::Directory(self.bundle()),
+            pack: pack::Options::default(),
+            place: self.place(),
+            tags: vec![tag("1.4.0")],
+            keys: vec![self.alice.key()],
+            annotations: Annotations::new(),
+            asserted: Some((SOURCE.into(), REVISION.into())),
+            allow_dirty: false,
+            epoch: Some("1700000000".into()),
+            environment: Default::default(),
+            strict: false,
+            lock: LockRequest { mode: LockMode::Off, ..LockRequest::default() },
+            legacy: true,
+            keep_tag: true,
+            force_tag: false,
+            dry_run: false,
+        }
+    }
+
+    async fn publish(&self) -> Outcome {
+        self.publish_with(|_| {}).await.unwrap()
+    }
+
+    async fn publish_with(&self, change: impl FnOnce(&mut Request)) -> Result<Outcome, Error> {
+        let mut request = self.request();
+        change(&mut request);
+        // On the heap: two of them are too much for the stack of a test.
+        Box::pin(publish::publish(&self.registries(), request, &silent())).await
+    }
+
+    fn at(&self, what: &str) -> Reference {
+        format!("oci://{}/{REPOSITORY}{what}", self.registry.host()).parse().unwrap()
+    }
+
+    fn at_digest(&self, digest: &Digest) -> Reference {
+        self.at(&format!("@{digest}"))
+    }
+
+    /// What verifying by Alice's key and her provenance comes to.
+    async fn verdict(&self, what: &Reference) -> &'static str {
+        self.judged(what, Demands { provenance: true }).await.map_or_else(failed, |j| kind(&j))
+    }
+
+    /// What verifying by Alice's key comes to.
+    async fn signed(&self, what: &Reference) -> &'static str {
+        self.judged(what, Demands::default()).await.map_or_else(failed, |j| kind(&j))
+    }
+
+    async fn judged(&self, what: &Reference, demands: Demands) -> Result<Judged, Error> {
+        let keys = std::slice::from_ref(&self.alice.public);
+        verify::verify(&self.registries(), what, keys, demands, false).await
+    }
+
+    fn tag(&self, name: &str) -> Option<Digest> {
+        self.registry.tag(REPOSITORY, name)
+    }
+
+    /// The requests that change something.
+    fn writes(&self) -> Vec<String> {
+        let lines = self.registry.log().lines();
+        lines.into_iter().filter(|l| !l.starts_with("GET ") && !l.starts_with("HEAD ")).collect()
+    }
+
+    /// Stores a layer and an artifact manifest without any statement.
+    fn unsigned(&self, note: &str, at: Option<&str>) -> Descriptor {
+        let config = Descriptor::of(media::OCI_EMPTY, b"{}");
+        let layer = Descriptor::of(media::FLUX_CONTENT, note.as_bytes());
+        self.registry.put_blob(REPOSITORY, "{}");
+        self.registry.put_blob(REPOSITORY, note.to_owned());
+        let annotations = json!({media::SOURCE: SOURCE, media::REVISION: REVISION});
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "config": config,
+            "layers": [layer], "annotations": annotations,
+        });
+        let bytes = manifest.to_string();
+        self.registry.put_manifest(REPOSITORY, at, media::OCI_MANIFEST, bytes.clone());
+        Descriptor::of(media::OCI_MANIFEST, bytes.as_bytes())
+    }
+
+    /// Stores every statement of a parcel as the registry would hold it: bundles
+    /// as referrers, named by the referrers tag too where there is no API.
+    fn store(&self, subject: &Descriptor, parcel: &Parcel) {
+        self.registry.put_blob(REPOSITORY, "{}");
+        for made in &parcel.bundles {
+            self.registry.put_blob(REPOSITORY, made.bundle.clone());
+            self.registry.put_manifest(
+                REPOSITORY,
+                None,
+                media::OCI_MANIFEST,
+                made.manifest.clone(),
+            );
+        }
+        for (payload, _) in &parcel.legacy {
+            self.registry.put_blob(REPOSITORY, payload.clone());
+        }
+        let tagged = |tag: Tag| {
+            let digest = self.tag(&tag.to_string())?;
+            self.registry.manifest(REPOSITORY, &digest)
+        };
+        let entries: Vec<_> = parcel.bundles.iter().map(|made| made.descriptor.clone()).collect();
+        let tag = Tag::referrers(&subject.digest);
+        if let Some(index) =
+            attachment::index_with(tagged(tag.clone()).as_deref(), &entries).unwrap()
+        {
+            self.put_tagged(&tag, media::OCI_INDEX, index);
+        }
+        let layers: Vec<_> = parcel.legacy.iter().map(|(_, layer)| layer.clone()).collect();
+        let tag = Tag::legacy_signatures(&subject.digest);
+        if !layers.is_empty()
+            && let Some(made) =
+                attachment::signatures_with(tagged(tag.clone()).as_deref(), &layers).unwrap()
+        {
+            self.registry.put_blob(REPOSITORY, made.config);
+            self.put_tagged(&tag, media::OCI_MANIFEST, made.manifest);
+        }
+    }
+
+    fn put_tagged(&self, tag: &Tag, media_type: &str, bytes: Vec<u8>) -> Digest {
+        self.registry.put_manifest(REPOSITORY, Some(&tag.to_string()), media_type, bytes)
+    }
+}
+
+/// What statements are made about.
+fn about(subject: &Descriptor) -> About<'_> {
+    About { subject, name: "registry.example/shop/config", created: "2026-01-01T00:00:00Z" }
+}
+
+/// A signature bundle by `signer`.
+fn signature(subject: &Descriptor, signer: &Signer) -> Parcel {
+    let mut parcel = Parcel::default();
+    parcel.sign(about(subject), &signer.key()).unwrap();
+    parcel
+}
+
+/// A legacy signature by `signer`.
+fn legacy(subject: &Descriptor, signer: &Signer) -> Parcel {
+    let mut parcel = Parcel::default();
+    parcel.sign_legacy(about(subject), &signer.key()).unwrap();
+    parcel
+}
+
+/// Another statement by `signer`.
+fn statement(subject: &Descriptor, signer: &Signer, kind: &str, predicate: &Value) -> Parcel {
+    let mut parcel = Parcel::default();
+    parcel.attest(about(subject), &signer.key(), kind, predicate).unwrap();
+    parcel
+}
+
+fn silent() -> Watch {
+    Arc::new(|_| {})
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+fn kind(judged: &Judged) -> &'static str {
+    match judged.verdict.kind() {
+        Kind::Accepted => "accepted",
+        Kind::Rejected(_) => "rejected",
+        Kind::Unknown(_) => "unknown",
+    }
+}
+
+fn failed(error: Error) -> &'static str {
+    match error.class() {
+        Class::Rejected => "rejected",
+        Class::Usage => "usage",
+        Class::Unknown => "unknown",
+    }
+}
+
+/// The program, deaf to the machine it runs on.
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", "/nonexistent").env("SOURCE_DATE_EPOCH", "1700000000");
+    command
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,259 @@
+//! Two publishers in one repository, one of them stopped at any of its requests
+//! until the other is done.
+
+use std::{pin::pin, sync::Mutex};
+
+use futures::future::{self, Either};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::support::registry::{Act, Referrers};
+
+/// A publish makes no more requests than this.
+const ENOUGH: usize = 100;
+
+/// Runs `first` until its request `n` arrives, then `second` while that request
+/// waits. Gives the request and what both came to; nothing when `first` was done
+/// before.
+async fn held<A, B>(
+    world: &World,
+    n: usize,
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> Option<(String, A, B)> {
+    let (tell, told) = oneshot::channel();
+    let (mut tell, mut count) = (Some(tell), 0);
+    world.registry.before_each(move |request| {
+        count += 1;
+        if count - 1 != n {
+            return Act::Continue;
+        }
+        let _gone = tell.take().unwrap().send(format!("{} {}", request.method, request.path));
+        Act::Hold
+    });
+    let (first, told) = (pin!(first), pin!(told));
+    let (request, first) = match future::select(told, first).await {
+        Either::Left((request, first)) => (request.unwrap(), first),
+        Either::Right(_) => return None,
+    };
+    let then = async {
+        let second = second.await;
+        world.registry.release();
+        second
+    };
+    let (first, second) = future::join(first, then).await;
+    Some((request, first, second))
+}
+
+fn by_bob(world: &World) -> impl FnOnce(&mut Request) {
+    let key = world.bob.key();
+    |request| request.keys = vec![key]
+}
+
+async fn verdict_by(world: &World, signer: &Signer, digest: &Digest) -> &'static str {
+    let keys = std::slice::from_ref(&signer.public);
+    let demands = Demands { provenance: true };
+    let reference = world.at_digest(digest);
+    let judged = verify::verify(&world.registries(), &reference, keys, demands, false).await;
+    kind(&judged.unwrap())
+}
+
+/// Both publish the same commit, each with a key of their own.
+async fn one_artifact(config: Config, step: usize) {
+    let safe = config.referrers == Referrers::Listed;
+    for n in (0..ENOUGH).step_by(step) {
+        let world = World::new(config.clone());
+        let bob = world.publish_with(by_bob(&world));
+        let Some((request, alice, bob)) = held(&world, n, world.publish_with(|_| {}), bob).await
+        else {
+            assert!(n > 30, "only {n} requests");
+            return;
+        };
+        let (alice, bob) = (alice.expect(&request), bob.expect(&request));
+        assert_eq!(alice.digest, bob.digest);
+        assert_eq!(world.tag("1.4.0"), Some(alice.digest));
+        if safe {
+            for signer in [&world.alice, &world.bob] {
+                let verdict = verdict_by(&world, signer, &alice.digest).await;
+                assert_eq!(verdict, "accepted", "{request}");
+            }
+        }
+        world.publish().await;
+        world.publish_with(by_bob(&world)).await.unwrap();
+        for signer in [&world.alice, &world.bob] {
+            assert_eq!(verdict_by(&world, signer, &alice.digest).await, "accepted", "{request}");
+        }
+        // Not each time: it takes long.
+        if n.is_multiple_of(8) {
+            assert!(world.publish().await.unchanged, "{request}");
+            assert!(world.publish_with(by_bob(&world)).await.unwrap().unchanged, "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hostile_registry_two_publishers_of_one_artifact() {
+    one_artifact(Config::default(), 1).await;
+}
+
+#[tokio::test]
+async fn hostile_registry_two_publishers_of_one_artifact_without_conditions() {
+    one_artifact(Config { conditional: false, ..Config::default() }, 4).await;
+}
+
+#[tokio::test]
+async fn hostile_registry_two_publishers_of_one_artifact_without_referrers() {
+    one_artifact(Config::old(), 1).await;
+}
+
+/// With one key both make all statements: too many, none wrong.
+#[tokio::test]
+async fn hostile_registry_two_publishers_with_one_key() {
+    for config in [Config::default(), Config::old()] {
+        for n in (0..ENOUGH).step_by(3) {
+            let world = World::new(config.clone());
+            let (first, second) = (world.publish_with(|_| {}), world.publish_with(|_| {}));
+            let Some((request, first, second)) = held(&world, n, first, second).await else {
+                break;
+            };
+            let digest = first.expect(&request).digest;
+            assert_eq!(second.expect(&request).digest, digest);
+            world.publish().await;
+            assert_eq!(world.verdict(&world.at(":1.4.0")).await, "accepted", "{request}");
+            assert!(world.publish().await.unchanged, "{request}");
+        }
+    }
+}
+
+/// Different artifacts under one tag: whoever wins, the tag points at something
+/// that verifies, and a release that is there is not moved.
+async fn one_tag(config: Config, name: &str) {
+    let release = tag(name).is_semver();
+    for n in (0..ENOUGH).step_by(2) {
+        let world = World::new(config.clone());
+        let under = |request: &mut Request| request.tags = vec![tag(name)];
+        let other = tempfile::tempdir().unwrap();
+        let file = fs::read_to_string(world.bundle().join("shop.yaml")).unwrap();
+        fs::write(other.path().join("shop.yaml"), file.replace("one", "two")).unwrap();
+        let second = world.publish_with(|request| {
+            under(request);
+            request.input = Input::Directory(other.path().into());
+        });
+        let Some((request, first, second)) =
+            held(&world, n, world.publish_with(under), second).await
+        else {
+            return;
+        };
+        let now = world.tag(name).unwrap();
+        assert_eq!(world.verdict(&world.at_digest(&now)).await, "accepted", "{request}");
+        match (first, second) {
+            // What is asked for in one request and done in another can only be
+            // kept apart by a registry that takes conditions.
+            (Ok(_), Ok(_)) => assert!(
+                !release
+                    || (!config.conditional && request.ends_with(&format!("manifests/{name}"))),
+                "{request}: the release moved"
+            ),
+            (Ok(won), Err(error)) | (Err(error), Ok(won)) if release => {
+                assert_eq!(error.class(), Class::Usage, "{request}: {error:?}");
+                assert_eq!(now, won.digest, "{request}");
+            }
+            (first, second) => panic!("{request}: {first:?} and {second:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn hostile_registry_two_publishers_of_one_release() {
+    one_tag(Config::default(), "1.4.0").await;
+    one_tag(Config::old(), "1.4.0").await;
+}
+
+#[tokio::test]
+async fn hostile_registry_two_publishers_of_one_tag() {
+    one_tag(Config::default(), "production").await;
+    one_tag(Config::old(), "production").await;
+}
+
+/// The digest that would be published.
+async fn planned(world: &World) -> Digest {
+    let outcome = world.publish_with(|request| request.dry_run = true).await.unwrap();
+    assert_eq!(world.writes(), [""; 0]);
+    outcome.digest
+}
+
+const FOREIGN: &str = r#"{ "size":2,"mediaType":"application/vnd.oci.image.manifest.v1+json" , "digest":"DIGEST","weird":[1, 2.50],"platform":{"os":"plan9"}}"#;
+
+#[tokio::test]
+async fn entries_of_others_keep_their_bytes() {
+    let world = World::new(Config::old());
+    let digest = planned(&world).await;
+    let foreign = FOREIGN.replace("DIGEST", &world.unsigned("foreign", None).digest.to_string());
+    let index = format!(r#"{{"manifests":[{foreign}],"schemaVersion":2,"mine": 1.0}}"#);
+    world.put_tagged(&Tag::referrers(&digest), media::OCI_INDEX, index.into());
+    let payload = b"not a payload";
+    world.registry.put_blob(REPOSITORY, &payload[..]);
+    let config = world.registry.put_blob(REPOSITORY, "{}");
+    let layer = FOREIGN.replace("DIGEST", &Digest::of(payload).to_string());
+    let signatures = format!(
+        r#"{{"layers":[{layer}],"config":{{"digest":"{config}","size":2}},"schemaVersion":2,"mediaType":"{}"}}"#,
+        media::OCI_MANIFEST
+    );
+    world.put_tagged(&Tag::legacy_signatures(&digest), media::OCI_MANIFEST, signatures.into());
+
+    world.publish().await;
+    world.publish_with(by_bob(&world)).await.unwrap();
+    for (tag, entry, count) in
+        [(Tag::referrers(&digest), &foreign, 5), (Tag::legacy_signatures(&digest), &layer, 3)]
+    {
+        let now = world.registry.manifest(REPOSITORY, &world.tag(&tag.to_string()).unwrap());
+        let now = String::from_utf8(now.unwrap().to_vec()).unwrap();
+        assert!(now.contains(entry.as_str()), "{now}");
+        let parsed: Value = serde_json::from_str(&now).unwrap();
+        let entries = parsed.get("manifests").or(parsed.get("layers")).unwrap();
+        assert_eq!(entries.as_array().unwrap().len(), count, "{now}");
+    }
+}
+
+/// Somebody adds an entry between the look and the write.
+#[tokio::test]
+async fn an_entry_that_comes_between_is_kept() {
+    let config = Config { conditional: true, ..Config::old() };
+    let world = Arc::new(World::new(config));
+    let digest = planned(&world).await;
+    let name = Tag::referrers(&digest).to_string();
+    let foreign = FOREIGN.replace("DIGEST", &world.unsigned("foreign", None).digest.to_string());
+    let index = format!(r#"{{"manifests":[{foreign}],"schemaVersion":2}}"#);
+    let (other, path) = (Arc::downgrade(&world), format!("manifests/{name}"));
+    let once = Mutex::new(Some((name.clone(), index)));
+    world.registry.before_each(move |request| {
+        if request.method == "PUT"
+            && request.path.ends_with(&path)
+            && let Some((name, index)) = once.lock().unwrap().take()
+        {
+            let world = other.upgrade().unwrap();
+            world.registry.put_manifest(REPOSITORY, Some(&name), media::OCI_INDEX, index);
+        }
+        Act::Continue
+    });
+    world.publish().await;
+    let now = world.registry.manifest(REPOSITORY, &world.tag(&name).unwrap()).unwrap();
+    assert!(String::from_utf8(now.to_vec()).unwrap().contains(&foreign));
+    assert_eq!(world.verdict(&world.at(":1.4.0")).await, "accepted");
+}
+
+/// `cosign copy` writes the artifact itself to the referrers tag.
+#[tokio::test]
+async fn what_is_no_index_is_refused_before_anything_is_written() {
+    for world in World::both() {
+        let digest = planned(&world).await;
+        for other in [r#"{"schemaVersion":2,"config":{},"layers":[]}"#, "[]", r#"{"manifests":1}"#]
+        {
+            let at = world.put_tagged(&Tag::referrers(&digest), media::OCI_MANIFEST, other.into());
+            let error = world.publish_with(|_| {}).await.unwrap_err();
+            assert_eq!(error.class(), Class::Usage, "{error:?}");
+            assert_eq!(world.writes(), [""; 0], "{other}");
+            assert_eq!(world.tag(&Tag::referrers(&digest).to_string()), Some(at));
+        }
+    }
+}
