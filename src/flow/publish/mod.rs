@@ -517,7 +517,7 @@ impl Run<'_> {
             });
         }
         let own = own?;
-        for finding in own.iter().filter(|finding| finding.evidence().is_none()) {
+        if let Some(finding) = own.iter().find(|finding| finding.evidence().is_none()) {
             let found = format!("the statement `{}` that was just written", finding.manifest);
             return Err(Error::Verdict(Box::new(Verdict::wrong_bytes(digest, found))));
         }
