@@ -84,7 +84,7 @@ fn uris_page_equals_the_code() {
 }
 
 #[test]
-#[ignore = "needs the rules of the bundle"]
+
 fn check_page_equals_the_code() {
     let sources = files(&root().join("src/model"), "rs");
     let codes: BTreeSet<String> = sources
@@ -99,7 +99,7 @@ fn check_page_equals_the_code() {
 
 /// Each `sluicegate VERB --flag` that a page shows is one that `--help` knows.
 #[test]
-#[ignore = "needs the verbs of the command line"]
+
 fn commands_exist() {
     let mut wrong = Vec::new();
     let mut help = BTreeMap::new();

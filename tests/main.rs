@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+// The program as a user sees it.
+mod cli;
 // What the documentation says is true.
 mod docs;
 // Whole flows, whatever the registry does.

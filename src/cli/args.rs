@@ -189,7 +189,7 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Keys {
     /// Sign with this private key: a path or `env://VARIABLE`; repeatable, every key signs
-    #[arg(long, value_name = "KEY", required = true)]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, required = true)]
     pub key: Vec<String>,
     /// Where the password comes from.
     #[command(flatten)]
@@ -267,7 +267,7 @@ pub struct Verify {
     #[arg(value_name = "REFERENCE")]
     pub reference: Reference,
     /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
-    #[arg(long, value_name = "KEY", required = true)]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, required = true)]
     pub key: Vec<String>,
     /// Demand provenance by a given key that agrees with the manifest
     #[arg(long)]
@@ -287,7 +287,7 @@ pub struct Inspect {
     #[arg(value_name = "REFERENCE")]
     pub reference: Reference,
     /// Tell which statements these public keys made; repeatable
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub key: Vec<String>,
     /// The registry.
     #[command(flatten)]
@@ -304,7 +304,12 @@ pub struct Pull {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
-    #[arg(long, value_name = "KEY", required_unless_present = "unsafe_skip_verification")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        allow_hyphen_values = true,
+        required_unless_present = "unsafe_skip_verification"
+    )]
     pub key: Vec<String>,
     /// Demand provenance by a given key that agrees with the manifest
     #[arg(long)]
@@ -367,7 +372,7 @@ pub struct Attest {
     #[arg(long, value_name = "FILE")]
     pub predicate: PathBuf,
     /// The private key: a path or `env://VARIABLE`
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub key: String,
     /// Where the password comes from.
     #[command(flatten)]

@@ -19,6 +19,7 @@ use crate::{
         },
         digest::Digest,
         reference::Reference,
+        text::shown,
     },
 };
 
@@ -229,15 +230,17 @@ fn object_line(object: &ObjectView) -> String {
     format!("{}  {name}{charts}{images}  ({})", object.kind, object.file)
 }
 
+/// The tree. Nearly everything in it was written by somebody else, so each line
+/// is made safe to show.
 fn draw(root: &str, branches: &[Branch]) -> String {
     let mut text = format!("{root}\n");
     for (i, branch) in branches.iter().enumerate() {
         let last = i + 1 == branches.len();
         let (tee, bar) = if last { ("└── ", "    ") } else { ("├── ", "│   ") };
-        text.push_str(&format!("{tee}{}\n", branch.title));
+        text.push_str(&format!("{tee}{}\n", shown(&branch.title)));
         for (j, leaf) in branch.leaves.iter().enumerate() {
             let tee = if j + 1 == branch.leaves.len() { "└── " } else { "├── " };
-            text.push_str(&format!("{bar}{tee}{leaf}\n"));
+            text.push_str(&format!("{bar}{tee}{}\n", shown(leaf)));
         }
     }
     text

@@ -4,11 +4,14 @@
 //! [`args`] says what can be typed, [`output`] is the only place that prints,
 //! and each verb has a file of its own that also defines the shape of its JSON.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser};
 
-use crate::flow::error::{Class, Error};
+use crate::{
+    flow::error::{Class, Error},
+    model::text::shown,
+};
 
 pub mod args;
 pub mod context;
@@ -30,6 +33,9 @@ mod verify;
 
 use args::{Cli, Output, Verb};
 use output::Printer;
+
+/// How long threads may take to remove their temporary files after Ctrl-C.
+const CLEANING_UP: Duration = Duration::from_secs(3);
 
 /// Parses the arguments, runs the verb and says the exit code.
 pub fn run() -> ExitCode {
@@ -99,8 +105,40 @@ impl Verb {
     }
 }
 
+/// What of the arguments is read from standard input: it can be read once.
+fn stdin_readers(verb: &Verb) -> Vec<&'static str> {
+    let (path, password, registry) = match verb {
+        Verb::Keygen(args) => (None, Some(args.password), None),
+        Verb::Check(args) => (Some(&args.input.path), None, None),
+        Verb::Publish(args) => {
+            (Some(&args.input.path), Some(args.keys.password), Some(&args.registry))
+        }
+        Verb::Sign(args) => (None, Some(args.keys.password), Some(&args.registry)),
+        Verb::Attest(args) => (Some(&args.predicate), Some(args.password), Some(&args.registry)),
+        Verb::Verify(args) => (None, None, Some(&args.registry)),
+        Verb::Inspect(args) => (None, None, Some(&args.registry)),
+        Verb::Pull(args) => (None, None, Some(&args.registry)),
+        Verb::Diff(args) => (None, None, Some(&args.registry)),
+        Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
+    };
+    let readers = [
+        ("`-`", path.is_some_and(|path| path.as_os_str() == "-")),
+        ("`--key-password-stdin`", password.is_some_and(|p| p.key_password_stdin)),
+        ("`--registry-password-stdin`", registry.is_some_and(|r| r.registry_password_stdin)),
+    ];
+    readers.into_iter().filter(|(_, reads)| *reads).map(|(name, _)| name).collect()
+}
+
 /// SARIF and GitHub annotations are reports about input.
 fn allowed(cli: &Cli) -> Result<(), Error> {
+    let readers = stdin_readers(&cli.verb);
+    if readers.len() > 1 {
+        return Err(Error::usage(
+            format!("{} all read standard input, which can be read once", readers.join(" and ")),
+            "give the key's password with `COSIGN_PASSWORD`, the registry's with `docker login`, \
+             and the rest as files",
+        ));
+    }
     let report = matches!(cli.global.output, Output::Sarif | Output::Github);
     match report && !matches!(cli.verb, Verb::Check(_) | Verb::Publish(_)) {
         true => Err(Error::usage(
@@ -118,18 +156,26 @@ fn block_on(flow: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitC
         .enable_all()
         .build()
         .map_err(|error| Error::Internal(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         tokio::select! {
             result = flow => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
-    })
+    });
+    runtime.shutdown_timeout(CLEANING_UP);
+    result
 }
 
 /// Says an error, as JSON too where JSON was asked for, and its exit code.
 fn failed(error: &Error, printer: &Printer, verb: Option<&'static str>) -> ExitCode {
     let hint = error.hint();
     printer.error(error, hint.as_deref());
+    for line in error.details() {
+        printer.say_always(&format!("  {}", shown(&line)));
+    }
+    for reason in view::reasons(error) {
+        printer.say_always(&reason.text());
+    }
     let code = match error.class() {
         Class::Rejected => 1,
         Class::Usage => 2,

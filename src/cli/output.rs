@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::model::text::shown;
+
 use super::args::{Global, Output};
 
 /// Where results and talk go.
@@ -89,15 +91,16 @@ impl Printer {
 
     /// Says an error on stderr, always: the chain of causes, then the hint.
     pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>) {
-        let mut text = format!("error: {error}");
+        let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(source) = cause {
             text.push_str(&format!(": {source}"));
             cause = source.source();
         }
-        write_line(&text);
+        // Much of it may be somebody else's words.
+        write_line(&format!("error: {}", shown(&text)));
         if let Some(hint) = hint {
-            write_line(&format!("hint: {hint}"));
+            write_line(&format!("hint: {}", shown(hint)));
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         bundle::{lock::Lock, mirror::Mirror},
         digest::Digest,
         reference::Tag,
+        text::shown,
     },
 };
 
@@ -290,18 +291,18 @@ fn lock_table(lock: &Lock) -> String {
     for locked in &lock.locked {
         let version = locked.version.as_ref().map(|v| format!(" → {v}")).unwrap_or_default();
         table.add_row([
-            format!("{}{version}", locked.need.reference),
+            shown(&format!("{}{version}", locked.need.reference)),
             format!("sha256:{}…", locked.digest.short(12)),
             if locked.need.pinned { "yes" } else { "no" }.to_owned(),
-            format!("{} {}", locked.need.object, locked.need.path),
+            shown(&format!("{} {}", locked.need.object, locked.need.path)),
         ]);
     }
     for unresolved in &lock.unresolved {
         table.add_row([
-            unresolved.need.reference.clone(),
+            shown(&unresolved.need.reference),
             "unresolved".to_owned(),
             "no".to_owned(),
-            format!("{}: {}", unresolved.need.object, unresolved.reason),
+            shown(&format!("{}: {}", unresolved.need.object, unresolved.reason)),
         ]);
     }
     format!("\n{table}\n")

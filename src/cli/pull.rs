@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         artifact::media, bundle::unpack::Limits, digest::Digest, policy::Demands,
-        reference::Reference,
+        reference::Reference, text::shown,
     },
 };
 
@@ -87,7 +87,7 @@ fn text(view: &View) -> String {
         "{state}  {}\n  digest    {}\n  revision  {}\n  files     {} of {} in {}\n",
         view.reference,
         view.digest,
-        view.revision.as_deref().unwrap_or("-"),
+        shown(view.revision.as_deref().unwrap_or("-")),
         view.files,
         view::size(view.bytes),
         view.directory

@@ -16,6 +16,7 @@ use crate::{
         evidence::{Claim, Finding},
         policy::{self, Demands, Kind, Reason, Standing},
         reference::Reference,
+        text::shown,
     },
 };
 
@@ -146,7 +147,7 @@ fn judged_view(reference: &Reference, judged: &Judged) -> View {
             Kind::Rejected(_) => "rejected",
             Kind::Unknown(_) => "unknown",
         },
-        reasons: judged.verdict.reasons().iter().map(reason_view).collect(),
+        reasons: judged.verdict.reasons().iter().map(ReasonView::new).collect(),
         evidence: findings.iter().map(|f| EvidenceView::new(f, &annotations)).collect(),
         gaps: judged.gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
         source: annotations.get(media::SOURCE).cloned(),
@@ -164,13 +165,23 @@ fn commit(finding: &Finding, annotations: &Annotations) -> Option<String> {
     }
 }
 
-fn reason_view(reason: &Reason) -> ReasonView {
-    ReasonView {
-        code: reason.code.into(),
-        obligation: None,
-        found: reason.found.clone(),
-        wanted: reason.wanted.clone(),
-        hint: reason.hint.clone(),
+impl ReasonView {
+    /// The view of a reason.
+    pub fn new(reason: &Reason) -> Self {
+        Self {
+            code: reason.code.into(),
+            obligation: None,
+            found: reason.found.clone(),
+            wanted: reason.wanted.clone(),
+            hint: reason.hint.clone(),
+        }
+    }
+
+    /// Four lines for people.
+    pub fn text(&self) -> String {
+        let Self { code, wanted, hint, .. } = self;
+        let found = shown(&self.found);
+        format!("  {code}\n    found   {found}\n    wanted  {wanted}\n    hint    {hint}\n")
     }
 }
 
@@ -205,29 +216,26 @@ fn text(view: &View) -> String {
     let mut text = format!("{}  {}\n  digest    {digest}\n", view.verdict, view.reference);
     let mut field = |name: &str, value: &Option<String>| {
         if let Some(value) = value {
-            text.push_str(&format!("  {name:<9} {value}\n"));
+            text.push_str(&format!("  {name:<9} {}\n", shown(value)));
         }
     };
     field("source", &view.source);
     field("revision", &view.revision);
     field("commit", &view.commit);
     for reason in &view.reasons {
-        text.push_str(&format!(
-            "\n  {}\n    found   {}\n    wanted  {}\n    hint    {}\n",
-            reason.code, reason.found, reason.wanted, reason.hint
-        ));
+        text.push_str(&format!("\n{}", reason.text()));
     }
     if !view.evidence.is_empty() {
         text.push_str("\nstatements\n");
     }
     for evidence in &view.evidence {
-        text.push_str(&format!("  {}\n", evidence.line()));
+        text.push_str(&format!("  {}\n", shown(&evidence.line())));
         if let Some(name) = &evidence.docker_reference {
-            text.push_str(&format!("            signed as `{name}` (not checked)\n"));
+            text.push_str(&format!("            signed as `{}` (not checked)\n", shown(name)));
         }
     }
     for gap in &view.gaps {
-        text.push_str(&format!("  unread    {gap}\n"));
+        text.push_str(&format!("  unread    {}\n", shown(gap)));
     }
     text
 }

@@ -21,6 +21,8 @@ use crate::{
     },
 };
 
+use super::verify::ReasonView;
+
 /// What is printed when a verb fails before it has a result.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -35,8 +37,12 @@ pub struct Failure {
     causes: Vec<String>,
     /// What to do next.
     hint: Option<String>,
+    /// Each failure, when the error is several.
+    details: Vec<String>,
     /// The problems of the input, when those are the error.
     problems: Vec<ProblemView>,
+    /// Why it was not accepted, when that is the error.
+    reasons: Vec<ReasonView>,
     /// The exit code.
     exit_code: u8,
 }
@@ -60,9 +66,19 @@ impl Failure {
             error: error.to_string(),
             causes,
             hint: error.hint(),
+            details: error.details(),
             problems,
+            reasons: reasons(error),
             exit_code,
         }
+    }
+}
+
+/// Why an error says that something was not accepted; nothing for others.
+pub fn reasons(error: &Error) -> Vec<ReasonView> {
+    match error {
+        Error::Verdict(verdict) => verdict.reasons().iter().map(ReasonView::new).collect(),
+        _ => Vec::new(),
     }
 }
 

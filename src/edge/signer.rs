@@ -230,6 +230,9 @@ fn exists(path: &Path) -> SignerError {
 }
 
 fn read(reference: &str) -> Result<Zeroizing<Vec<u8>>, SignerError> {
+    if reference.contains("-----") || reference.contains('\n') {
+        return Err(SignerError::Inline);
+    }
     if let Some(name) = reference.strip_prefix("env://") {
         return match std::env::var(name) {
             Ok(text) => Ok(Zeroizing::new(text.into_bytes())),
@@ -422,6 +425,10 @@ pub enum SignerError {
         /// The kind, such as `awskms`.
         scheme: String,
     },
+    /// The text of a key where its place is expected. It is not quoted: it may
+    /// be a private key.
+    #[error("the text of a key was given; expected the path of a key file or `env://VARIABLE`")]
+    Inline,
     /// The text is no key.
     #[error("`{reference}` is not a usable private key: {fault}")]
     Malformed {

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-use super::error::Error;
+use super::error::{self, Error};
 
 /// How many requests are in flight at most.
 const CONCURRENCY: usize = 24;
@@ -44,6 +44,8 @@ pub struct Gathered {
     pub findings: Vec<Finding>,
     /// What could not be read.
     pub gaps: Vec<Gap>,
+    /// What to do about the first of them.
+    pub hint: Option<String>,
     /// Referrers that hold no statement, such as an SBOM attached bare.
     pub attachments: Vec<Descriptor>,
     /// How the registry keeps referrers, for a writer.
@@ -227,7 +229,8 @@ impl Gathered {
     pub fn refuse_gaps(&self) -> Result<(), Error> {
         match self.gaps.iter().find(|gap| !gap.cap) {
             Some(gap) => {
-                Err(Error::Unread { message: format!("cannot read {}: {}", gap.what, gap.why) })
+                let message = format!("cannot read {}: {}", gap.what, gap.why);
+                Err(Error::Unread { message, hint: self.hint.clone() })
             }
             None => Ok(()),
         }
@@ -247,13 +250,15 @@ impl Gathered {
         });
         match over.or(unread) {
             Some((what, why)) => {
-                Err(Error::Unread { message: format!("cannot read {what}: {why}") })
+                let message = format!("cannot read {what}: {why}");
+                Err(Error::Unread { message, hint: self.hint.clone() })
             }
             None => Ok(()),
         }
     }
 
     fn gap(&mut self, what: String, error: &RegistryError) {
+        self.hint = self.hint.take().or_else(|| error::registry_hint(&error.fault));
         self.gaps.push(Gap { what, why: error.fault.to_string(), cap: false });
     }
 

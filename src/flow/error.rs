@@ -64,6 +64,8 @@ pub enum Error {
     Unread {
         /// What could not be read, and why.
         message: String,
+        /// What to do next.
+        hint: Option<String>,
     },
     /// What stands at a shared tag cannot be added to.
     #[error("cannot add to the tag `{tag}`")]
@@ -83,7 +85,7 @@ pub enum Error {
     #[error("`{}` was not accepted", .0.subject())]
     Verdict(Box<Verdict>),
     /// Charts or images did not meet the demands on the lock.
-    #[error("{}", lock_failures(.0))]
+    #[error("{} chart(s) or image(s) do not meet the demands on the lock", .0.len())]
     Lock(Vec<LockFailure>),
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
@@ -169,10 +171,24 @@ impl Error {
         }
     }
 
+    /// Each failure, when the error is several.
+    pub fn details(&self) -> Vec<String> {
+        let line = |LockFailure { need, reason, .. }: &LockFailure| {
+            format!(
+                "`{}` ({}, {}, `{}`): {reason}",
+                need.reference, need.file, need.object, need.path
+            )
+        };
+        match self {
+            Error::Lock(failures) => failures.iter().map(line).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What to do next, when there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Usage { hint, .. } => hint.clone(),
+            Error::Usage { hint, .. } | Error::Unread { hint, .. } => hint.clone(),
             Error::Registry(cause) => registry_hint(&cause.fault),
             Error::SharedTag { tag, source: AppendError::NotAnIndex } => Some(format!(
                 "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
@@ -181,14 +197,45 @@ impl Error {
             Error::NotFound { .. } => {
                 Some("check the spelling, and that it was published here".into())
             }
-            Error::Signer(SignerError::NoPassword { .. }) => Some(
-                "set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal".into(),
-            ),
+            Error::Signer(error) => signer_hint(error).map(Into::into),
+            Error::Pack(super::pack::PackError::Unreadable { .. }) => {
+                Some("give a directory, a file, or `-` for standard input".into())
+            }
+            Error::Extract(ExtractError::Target { .. }) => {
+                Some("name another directory; nothing is ever extracted over something else".into())
+            }
             Error::Git(error) => Some(error.hint()),
             Error::Source(error) => Some(error.hint().into()),
             Error::Internal(_) => Some("this is a defect of sluicegate; please report it".into()),
             _ => None,
         }
+    }
+}
+
+fn signer_hint(error: &SignerError) -> Option<&'static str> {
+    match error {
+        SignerError::Read { .. } => {
+            Some("check the path; `sluicegate keygen` makes a new pair of keys")
+        }
+        SignerError::Write { .. } => Some("choose another place with `--output-key-prefix`"),
+        SignerError::NoVariable { .. } => {
+            Some("set it to the text of the key, or give the path of a key file")
+        }
+        SignerError::Password { .. } => {
+            Some("check what is in `COSIGN_PASSWORD`, or what was piped in or typed")
+        }
+        SignerError::NoPassword { .. } => {
+            Some("set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal")
+        }
+        SignerError::Malformed { .. } => {
+            Some("signing takes the private key, such as `cosign.key`")
+        }
+        SignerError::Public { .. } => Some("verifying takes the public key, such as `cosign.pub`"),
+        SignerError::Algorithm => Some("make one with `sluicegate keygen`"),
+        SignerError::Inline => Some(
+            "keep the key in an environment variable and name that; arguments are seen by everybody on the machine",
+        ),
+        SignerError::Scheme { .. } | SignerError::Crypto => None,
     }
 }
 
@@ -202,20 +249,8 @@ fn fault_class(fault: &Fault) -> Class {
     }
 }
 
-/// Every failure on a line of its own.
-fn lock_failures(failures: &[LockFailure]) -> String {
-    let mut text =
-        format!("{} chart(s) or image(s) do not meet the demands on the lock:", failures.len());
-    for LockFailure { need, reason, .. } in failures {
-        text.push_str(&format!(
-            "\n  `{}` ({}, {}, `{}`): {reason}",
-            need.reference, need.file, need.object, need.path
-        ));
-    }
-    text
-}
-
-fn registry_hint(fault: &Fault) -> Option<String> {
+/// What to do about a fault of a registry.
+pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
     Some(match fault {
         Fault::Unauthorized { .. } => {
             "log in with `docker login`, or give `--registry-username` and `--registry-password-stdin`".into()
@@ -224,6 +259,14 @@ fn registry_hint(fault: &Fault) -> Option<String> {
         Fault::ImmutableTag { .. } => {
             "exempt the tags `sha256-*` (signatures and referrers) from the registry's \
              immutability rule, and move other tags only where it allows that"
+                .into()
+        }
+        Fault::Refused(_) => {
+            "if a token server on another host is meant, name it with `--token-realm HOST`".into()
+        }
+        Fault::TooLarge { .. } => {
+            "if it is meant to be so large, raise `--max-manifest`, `--max-statement` or \
+             `--max-size`"
                 .into()
         }
         Fault::Throttled | Fault::TimedOut(_) | Fault::Network(_) => "try again later".into(),

@@ -2,7 +2,7 @@
 //! have written, made safe to stand in a line of a terminal or a CI log.
 
 /// How many characters of a foreign text are shown.
-const MAX_SHOWN: usize = 400;
+const MAX_SHOWN: usize = 1000;
 
 /// `text` in one line without anything that moves a cursor, starts a command in
 /// a CI log or changes how the text around it is read; cut when it is long.
@@ -39,6 +39,6 @@ mod tests {
         let safe = shown(hostile);
         assert!(!safe.chars().any(is_hidden), "{safe}");
         assert!(safe.starts_with("a\\u{1b}[2K\\u{d}\\u{a}::error::x"), "{safe}");
-        assert_eq!(shown(&"x".repeat(1000)).chars().count(), MAX_SHOWN + 1);
+        assert_eq!(shown(&"x".repeat(5000)).chars().count(), MAX_SHOWN + 1);
     }
 }

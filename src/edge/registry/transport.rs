@@ -293,13 +293,14 @@ impl Transport {
 }
 
 /// The causes of a transport error, without its URL, whose query may hold a
-/// signature.
+/// signature, and without what only says which library failed.
 fn chain(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         let text = cause.to_string();
-        if !causes.contains(&text) {
+        let layer = text.starts_with("client error (") || text == "tcp connect error";
+        if !layer && !causes.contains(&text) {
             causes.push(text);
         }
         next = cause.source();

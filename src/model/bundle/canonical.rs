@@ -107,15 +107,15 @@ fn number(text: &str) -> Value {
 mod tests {
     use super::*;
 
-    const ONE: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n\
+    const ONE: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: ns}\n\
                        data: {b: '1', a: x}\n";
 
     #[test]
     fn how_it_is_written_does_not_matter() {
         let other = "# a comment\nkind: \"ConfigMap\"\ndata:\n  a: &x x\n  b: \"1\"\n\
-                     metadata:\n  namespace: n\n  name: a\napiVersion: v1\n";
+                     metadata:\n  namespace: ns\n  name: a\napiVersion: v1\n";
         assert_eq!(read(ONE.as_bytes()), read(other.as_bytes()));
-        let json = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"n"},
+        let json = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"ns"},
                        "data":{"b":"1","a":"x"}}"#;
         assert_eq!(read(ONE.as_bytes()), read(json.as_bytes()));
     }

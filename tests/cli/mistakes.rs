@@ -1,0 +1,273 @@
+//! What a tired person types, and what is said: the thing, what was expected,
+//! and what to do. Word by word, because the words are the product.
+
+use std::fs;
+
+use super::{ARTIFACT, Shop};
+
+/// Runs it and compares all of stderr; stdout must be empty and the code 2.
+#[track_caller]
+fn said(shop: &Shop, arguments: &[&str], expected: &str) {
+    let run = shop.run(arguments);
+    assert_eq!((run.code, run.out.as_str()), (2, ""), "{arguments:?}: {}", run.err);
+    let words = run.err.split("\n\nFor more information").next().unwrap_or_default();
+    assert_eq!(words.trim_end(), expected, "{arguments:?}");
+}
+
+fn publish<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["publish", "config", "oci-layout:registry:2", "--lock", "off", "--quiet"], more].concat()
+}
+
+#[test]
+fn about_keys() {
+    let shop = Shop::published();
+    let verify = |key| ["verify", ARTIFACT, "--key", key];
+    said(
+        &shop,
+        &verify("nope.pub"),
+        "error: cannot read the key `nope.pub`: No such file or directory (os error 2)\n\
+         hint: check the path; `sluicegate keygen` makes a new pair of keys",
+    );
+    said(
+        &shop,
+        &verify("a.key"),
+        "error: `a.key` is not a usable public key: this is a private key; expected the public half, such as `cosign.pub`\n\
+         hint: verifying takes the public key, such as `cosign.pub`",
+    );
+    said(
+        &shop,
+        &publish(&["--key", "a.pub"]),
+        "error: `a.pub` is not a usable private key: it is a public key; signing needs the private half\n\
+         hint: signing takes the private key, such as `cosign.key`",
+    );
+    said(
+        &shop,
+        &publish(&["--key", "awskms://alias/release"]),
+        "error: key references of the kind `awskms` are not supported; expected the path of a key file or `env://VARIABLE`",
+    );
+    let inline = fs::read_to_string(shop.path("a.key")).unwrap();
+    said(
+        &shop,
+        &publish(&["--key", &inline]),
+        "error: the text of a key was given; expected the path of a key file or `env://VARIABLE`\n\
+         hint: keep the key in an environment variable and name that; arguments are seen by everybody on the machine",
+    );
+    said(
+        &shop,
+        &publish(&["--key", "env://UNSET"]),
+        "error: the environment variable `UNSET` that should hold the key is not set\n\
+         hint: set it to the text of the key, or give the path of a key file",
+    );
+    said(
+        &shop,
+        &publish(&["--key", "a.key", "--key", "a.key"]),
+        "error: the key `a.key` is given twice\nhint: name each signer's key once",
+    );
+    said(
+        &shop,
+        &["keygen", "--output-key-prefix", "a"],
+        "error: `a.pub` exists, and keys are never overwritten\n\
+         hint: choose another name with `--output-key-prefix`",
+    );
+}
+
+#[test]
+fn about_passwords() {
+    let shop = Shop::new();
+    let arguments = publish(&["--key", "a.key"]);
+    let with = |password: Option<&str>| {
+        let mut command = shop.command(&arguments);
+        match password {
+            Some(password) => command.env("COSIGN_PASSWORD", password),
+            None => command.env_remove("COSIGN_PASSWORD"),
+        };
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(
+        with(Some("wrong")),
+        "error: the password does not open `a.key`\n\
+         hint: check what is in `COSIGN_PASSWORD`, or what was piped in or typed\n"
+    );
+    assert_eq!(
+        with(None),
+        "error: `a.key` is encrypted and there is no password\n\
+         hint: set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal\n"
+    );
+}
+
+#[test]
+fn about_references() {
+    let shop = Shop::new();
+    let key = ["--key", "a.key"];
+    let to = |reference| [&["publish", "config", reference][..], &key].concat();
+    said(
+        &shop,
+        &to("oci-layout:registry"),
+        "error: `oci-layout:registry` names no tag; publishing needs one, such as `oci-layout:registry:1.0.0`",
+    );
+    let digest = format!("oci://h.example/r:1@sha256:{}", "a".repeat(64));
+    said(
+        &shop,
+        &to(&digest),
+        &format!(
+            "error: `{digest}` names a digest, which publishing computes\nhint: give a tag only"
+        ),
+    );
+    for wrong in ["docker://h.example/r:1", "https://h.example/r:1", "h.example/r:1"] {
+        said(
+            &shop,
+            &to(wrong),
+            &format!(
+                "error: invalid value '{wrong}' for '<REFERENCE>': `{wrong}` is not a reference; expected \
+                 `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or `oci-layout:DIR[:TAG][@DIGEST]`"
+            ),
+        );
+    }
+    let run = shop.run(&to("oci://h.example/r:feature/x"));
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("feature/x"), "{}", run.err);
+    let reserved = format!("sha256-{}", "a".repeat(64));
+    said(
+        &shop,
+        &publish(&["--key", "a.key", "--tag", &reserved]),
+        &format!(
+            "error: the tag `{reserved}` is reserved for statements about a digest\nhint: choose another name"
+        ),
+    );
+    said(
+        &shop,
+        &["diff", "docker://x", "config"],
+        "error: `docker://x` is neither a reference nor a directory\n\
+         hint: write `oci://HOST/REPOSITORY[:TAG]`, `oci-layout:DIR[:TAG]` or the path of a directory",
+    );
+}
+
+#[test]
+fn about_annotations() {
+    let shop = Shop::new();
+    fn with(text: &str) -> Vec<&str> {
+        publish(&["--key", "a.key", "--annotation", text])
+    }
+    for text in ["team", "=a"] {
+        said(
+            &shop,
+            &with(text),
+            &format!(
+                "error: the annotation `{text}` has no key or no `=`\nhint: write `--annotation key=value`"
+            ),
+        );
+    }
+    for key in ["created", "source", "revision"] {
+        let key = format!("org.opencontainers.image.{key}");
+        let derived = format!("{key}=x");
+        said(
+            &shop,
+            &with(&derived),
+            &format!(
+                "error: the annotation `{key}` is derived from the source\n\
+                 hint: leave it out; outside git, give `--source` and `--revision`"
+            ),
+        );
+    }
+}
+
+#[test]
+fn about_the_input() {
+    let shop = Shop::new();
+    said(
+        &shop,
+        &["check", "nowhere"],
+        "error: cannot pack the input: `nowhere` cannot be read: No such file or directory (os error 2)\n\
+         hint: give a directory, a file, or `-` for standard input",
+    );
+    said(
+        &shop,
+        &["check", "-"],
+        "error: standard input has no name\nhint: give the file a name with `--name rendered.yaml`",
+    );
+    said(
+        &shop,
+        &["check", "config", "--name", "x.yaml"],
+        "error: `--name` is for standard input only\nhint: leave it out",
+    );
+    fs::create_dir(shop.path("empty")).unwrap();
+    let run = shop.run(&["check", "empty"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.starts_with("error[empty]: the directory has no file"), "{}", run.err);
+    let run = shop.run(&publish(&["--key", "a.key", "--source", "https://x.example/y"]));
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("--revision"), "{}", run.err);
+}
+
+#[test]
+fn about_git() {
+    let shop = Shop::new();
+    let publish = publish(&["--key", "a.key"]);
+    shop.write("config/new.yaml", "a: 1\n");
+    let run = shop.run(&publish);
+    assert_eq!(run.code, 2);
+    assert!(
+        run.err.starts_with("error: what would be packed differs from commit `"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("`new.yaml` (not in the commit)"), "{}", run.err);
+    assert!(run.err.contains("hint: commit or remove them, or use `--allow-dirty`"), "{}", run.err);
+    fs::remove_file(shop.path("config/new.yaml")).unwrap();
+    shop.git(&["remote", "remove", "origin"]);
+    said(
+        &shop,
+        &publish,
+        "error: the git repository has no remote to name as the source\n\
+         hint: give the repository with `--source URL` and what was built with `--revision`",
+    );
+    fs::remove_dir_all(shop.path(".git")).unwrap();
+    let run = shop.run(&publish);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("`config` is not in a git repository"), "{}", run.err);
+}
+
+#[test]
+fn about_places() {
+    let shop = Shop::published();
+    shop.write("full/x", "x");
+    said(
+        &shop,
+        &["pull", ARTIFACT, "full", "--key", "a.pub"],
+        "error: cannot extract the artifact: `full` is a directory that is not empty; expected nothing there, or an empty directory\n\
+         hint: name another directory; nothing is ever extracted over something else",
+    );
+    let run = shop.run(&["inspect", "oci-layout:full:1"]);
+    assert_eq!(run.code, 3);
+    assert!(run.err.contains("`full` is not an OCI image layout"), "{}", run.err);
+    assert_eq!(run.err.matches("full").count(), 2, "said more than needed: {}", run.err);
+}
+
+/// An error and its causes are said once: no part repeats another.
+#[test]
+fn causes_are_not_repeated() {
+    let shop = Shop::published();
+    for arguments in [
+        &["check", "nowhere"][..],
+        &["verify", ARTIFACT, "--key", "nope.pub"],
+        &["verify", "oci://127.0.0.1:1/shop:1", "--key", "a.pub", "--timeout", "1s"],
+        &["pull", ARTIFACT, "config", "--key", "a.pub"],
+        &["inspect", "oci-layout:config:1"],
+        &["attest", ARTIFACT, "--type", "https://x.example", "--predicate", "no", "--key", "a.key"],
+    ] {
+        let run = shop.run(arguments);
+        let line = run.err.lines().next().unwrap_or_default();
+        let parts: Vec<&str> = line.split(": ").collect();
+        for (at, part) in parts.iter().enumerate() {
+            assert!(!parts[at + 1..].contains(part), "{arguments:?}: {line}");
+        }
+        assert_eq!(
+            run.err.lines().filter(|line| line.starts_with("error: ")).count(),
+            1,
+            "{arguments:?}: {}",
+            run.err
+        );
+    }
+}
