@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     edge::{
-        registry::{Blob, Expect, Fault, Fetched, Key, Referrers, RegistryError, Store},
+        registry::{Blob, Expect, Fault, Fetched, Key, Referrers, RegistryError, Store, Written},
         signer::SigningKey,
     },
     model::{
@@ -217,11 +217,8 @@ pub struct Stored {
 /// # Errors
 /// Registry errors.
 pub async fn push(store: &Store, subject: &Digest, parcel: &Parcel) -> Result<Pushed> {
-    let pushes = futures::future::try_join_all(parcel.bundles.iter().map(|made| async {
-        let key = Key::Digest(made.descriptor.digest);
-        let bytes = Bytes::from(made.manifest.clone());
-        store.put_manifest(&key, media::OCI_MANIFEST, bytes, &Expect::Anything).await
-    }));
+    let pushes =
+        futures::future::try_join_all(parcel.bundles.iter().map(|made| refer(store, made)));
     let (index_tag, signatures_tag) = (Tag::referrers(subject), Tag::legacy_signatures(subject));
     let (written, index, signatures) = futures::join!(
         pushes,
@@ -230,6 +227,13 @@ pub async fn push(store: &Store, subject: &Digest, parcel: &Parcel) -> Result<Pu
     );
     let acknowledged = written?.iter().all(|written| written.oci_subject);
     Ok(Pushed { acknowledged, index: index?, signatures: signatures? })
+}
+
+/// Pushes one manifest that refers to the artifact.
+async fn refer(store: &Store, made: &Attachment) -> Result<Written, RegistryError> {
+    let key = Key::Digest(made.descriptor.digest);
+    let bytes = Bytes::from(made.manifest.clone());
+    store.put_manifest(&key, media::OCI_MANIFEST, bytes, &Expect::Anything).await
 }
 
 /// Makes sure that readers will find a parcel: the referrers API lists it, or
@@ -297,20 +301,29 @@ async fn look(store: &Store, tag: &Tag, wanted: bool) -> Result<Option<Fetched>>
     }
 }
 
-/// Whether the referrers API lists every bundle of the parcel. A registry that
-/// acknowledged them may need a moment; one that has no API after all needs the
-/// referrers tag.
+/// Whether the referrers API lists every bundle of the parcel. A registry may
+/// lose all but one of those that are pushed at once, as olareg 0.1.2 does: what
+/// is missing is pushed again, one after the other. One that acknowledged them
+/// may need a moment; one that has no API after all needs the referrers tag.
 async fn listed(store: &Store, subject: &Digest, parcel: &Parcel, api: bool) -> Result<bool> {
     for attempt in 0..MAX_LISTINGS {
         match store.referrers(subject, MAX_LISTED).await? {
             Referrers::Unsupported if !api => return Ok(false),
             Referrers::Unsupported => {}
             Referrers::Listed { descriptors, .. } => {
-                let all = parcel.bundles.iter().all(|made| {
-                    descriptors.iter().any(|entry| entry.digest == made.descriptor.digest)
-                });
-                if all {
+                let listed: BTreeSet<Digest> =
+                    descriptors.iter().map(|entry| entry.digest).collect();
+                let missing = || {
+                    parcel.bundles.iter().filter(|made| !listed.contains(&made.descriptor.digest))
+                };
+                if missing().next().is_none() {
                     return Ok(true);
+                }
+                for made in missing() {
+                    refer(store, made).await?;
+                }
+                if attempt == 0 {
+                    continue;
                 }
             }
         }
