@@ -130,7 +130,7 @@ impl World {
 
     /// As one that turns requests away needs it: nobody waits for it for long.
     fn hurried(mut self) -> Self {
-        self.patience = Duration::from_millis(300);
+        self.patience = Duration::from_millis(1500);
         self
     }
 
