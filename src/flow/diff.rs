@@ -35,7 +35,7 @@ use super::{
 };
 
 /// How much YAML of the objects of one side is held, in bytes.
-const MAX_TEXT: usize = 256 << 20;
+pub const MAX_TEXT: usize = 256 << 20;
 
 /// How a directory is judged before it is compared: nothing is published, so
 /// that a Secret in clear harms nobody.

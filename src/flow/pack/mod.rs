@@ -2,7 +2,7 @@
 //! the manifests in it.
 //!
 //! Gather: the directory is walked twice, for its patterns and for its files;
-//! decide: [`select`] and [`check`]; act: the layer is written to a temporary
+//! decide: [`mod@select`] and [`check`]; act: the layer is written to a temporary
 //! file. Every file is read once; what is in memory at once is bounded, whatever
 //! the size of the bundle. Nothing is written into the directory, and no layer
 //! comes out when there is an error in the input.
