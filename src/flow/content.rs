@@ -11,10 +11,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 use crate::{
-    edge::{
-        files,
-        registry::{Fault, RegistryError},
-    },
+    edge::files,
     model::{
         artifact::{manifest::Descriptor, media},
         bundle::{
@@ -55,7 +52,7 @@ pub struct File<'a> {
 /// most `limit` bytes.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is none to choose; [`Fault::TooLarge`].
+/// [`Error::Usage`] when there is none to choose; [`ExtractError::TooLarge`].
 pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
     let layers = &artifact.content.layers;
     let flux = layers.iter().find(|layer| layer.media_type == media::FLUX_CONTENT);
@@ -67,8 +64,8 @@ pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
     })?;
     match layer.size > limit {
         true => {
-            let action = format!("read the layer `{}`", layer.digest);
-            Err(RegistryError::new(action, Fault::TooLarge { limit }).into())
+            let (digest, size) = (layer.digest, layer.size);
+            Err(ExtractError::TooLarge { digest, size, limit }.into())
         }
         false => Ok(layer),
     }

@@ -137,7 +137,7 @@ impl Error {
                 _ => Class::Rejected,
             },
             Error::Extract(error) => match error {
-                ExtractError::Unpack(_) => Class::Rejected,
+                ExtractError::Unpack(_) | ExtractError::TooLarge { .. } => Class::Rejected,
                 ExtractError::Registry(error) => fault_class(&error.fault),
                 ExtractError::Target { .. }
                 | ExtractError::Unwritable { .. }

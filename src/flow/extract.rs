@@ -19,9 +19,12 @@ use crate::{
         files::{self, Place, Staging},
         registry::RegistryError,
     },
-    model::bundle::{
-        path::RelPath,
-        unpack::{Entry, Limits, UnpackError, Unpacker},
+    model::{
+        bundle::{
+            path::RelPath,
+            unpack::{Entry, Limits, UnpackError, Unpacker},
+        },
+        digest::Digest,
     },
 };
 
@@ -72,6 +75,16 @@ pub enum ExtractError {
         /// Why not.
         #[source]
         source: io::Error,
+    },
+    /// The layer announces more than is allowed.
+    #[error("the layer `{digest}` has {size} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// The layer.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// The layer is refused.
     #[error("the layer cannot be unpacked")]
