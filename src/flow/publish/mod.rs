@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use crate::{
     edge::{
@@ -418,13 +419,18 @@ impl Run<'_> {
         uploaded.manifests += artifact?;
         (self.watch)(Event::Step("verifying what was written"));
         let tags: Vec<Tag> = before.tags.iter().map(|state| state.tag.clone()).collect();
-        // Beside the last look at the shared tags, so as close to the move as
-        // one request to another.
-        let last = async || tag_states(self.store, &tags).await;
+        let proof = OnceCell::new();
+        let prove = || proof.get_or_try_init(|| self.prove(before, &parcel));
+        // Beside the last look at the shared tags and after everything else, so
+        // as close to the move as one request to another.
+        let last = async || {
+            prove().await?;
+            tag_states(self.store, &tags).await
+        };
         let api = before.gathered.shelf.api;
         let shelve = attach::shelve(self.store, &digest, &parcel, pushed, api, last);
-        let ((stored, tags), (admitted, mut statements)) =
-            futures::try_join!(shelve, self.prove(before, &parcel))?;
+        let ((stored, tags), (admitted, statements)) = futures::try_join!(shelve, prove())?;
+        let mut statements = statements.clone();
         for line in
             statements.iter_mut().filter(|line| line.format == Format::LegacySignature && line.made)
         {
@@ -433,7 +439,7 @@ impl Run<'_> {
         uploaded.manifests += stored.manifests;
         refuse_moved_release(self.request, &digest, &tags)?;
         (self.watch)(Event::Step("moving the tags"));
-        uploaded.manifests += self.move_tags(&admitted, &tags).await?;
+        uploaded.manifests += self.move_tags(admitted, &tags).await?;
         Ok(Done { statements, uploaded, ..Done::default() })
     }
 
