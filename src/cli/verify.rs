@@ -76,6 +76,8 @@ pub struct EvidenceView {
     signer: Option<String>,
     /// `verified`, `mismatch`, `untrusted`, `invalid` or `unread`.
     result: &'static str,
+    /// Who it says signed it, when not verified; nothing authenticates that.
+    claimed: Option<String>,
     /// Why, when it is not verified.
     reason: Option<String>,
     /// The name in a legacy payload, which nobody checks.
@@ -99,6 +101,7 @@ impl EvidenceView {
                 Standing::Invalid => "invalid",
                 Standing::Unread => "unread",
             },
+            claimed: finding.claimed.clone().filter(|_| finding.evidence().is_none()),
             reason,
             docker_reference: finding.docker_reference.clone(),
         }
@@ -107,7 +110,11 @@ impl EvidenceView {
     /// One line for a tree or a table.
     pub fn line(&self) -> String {
         let kind = self.predicate_type.as_deref().unwrap_or("(unreadable)");
-        let signer = self.signer.as_deref().unwrap_or("-");
+        let signer = match (&self.signer, &self.claimed) {
+            (Some(signer), _) => signer.clone(),
+            (None, Some(claimed)) => format!("claims {claimed}"),
+            (None, None) => "-".to_owned(),
+        };
         let why = self.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         format!("{:<9} {kind}  {}  {}  {signer}{why}", self.result, self.format, self.digest)
     }
@@ -122,6 +129,11 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
         Ok(judged) => judged_view(&args.reference, judged),
         Err(error) => unresolved_view(&args.reference, error),
     };
+    for evidence in view.evidence.iter().filter(|evidence| evidence.result == "mismatch") {
+        let why = evidence.reason.as_deref().unwrap_or_default();
+        printer
+            .warn(&shown(&format!("the provenance `{}` does not count: {why}", evidence.digest)));
+    }
     if let Err(error) = &judged {
         printer.error(error, error.hint().as_deref());
     }

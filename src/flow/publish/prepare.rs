@@ -9,7 +9,7 @@ use crate::{
         bundle::{
             lock::{self as model, Lock, LockFailure, Unresolved},
             path::RelPath,
-            problem::{Code, Problem},
+            problem::{Problem, code},
         },
         source::{
             self, Source,
@@ -31,8 +31,6 @@ use super::{
 
 /// How long git may take for one answer.
 const GIT: Duration = Duration::from_secs(30);
-/// The code of what was not resolved.
-pub const UNRESOLVED: Code = Code("lock-unresolved");
 
 /// What was prepared.
 pub struct Prepared {
@@ -203,7 +201,7 @@ fn refuse_failures(failures: Vec<LockFailure>) -> Result<()> {
 fn unresolved(entry: &Unresolved) -> Problem {
     let Unresolved { need, reason, .. } = entry;
     Problem::warning(
-        UNRESOLVED,
+        code::LOCK_UNRESOLVED,
         format!("`{}` at `{}` is not resolved: {reason}", need.reference, need.path),
     )
     .in_file(&need.file)

@@ -54,6 +54,9 @@ pub struct Finding {
     pub manifest: Digest,
     /// The predicate type as the payload says; trusted only when verified.
     pub predicate_type: Option<String>,
+    /// Who the bundle says signed it, a key's fingerprint or `certificate`;
+    /// nothing authenticates it.
+    pub claimed: Option<String>,
     /// The name that a legacy payload gives the artifact; nobody checks it.
     pub docker_reference: Option<String>,
     /// What it came to.
@@ -116,7 +119,14 @@ impl Evidence {
 impl Finding {
     /// A finding about the statement in `manifest`.
     pub fn new(format: Format, manifest: Digest, outcome: Outcome) -> Self {
-        Self { format, manifest, predicate_type: None, docker_reference: None, outcome }
+        Self {
+            format,
+            manifest,
+            predicate_type: None,
+            claimed: None,
+            docker_reference: None,
+            outcome,
+        }
     }
 
     /// The evidence, when the statement was verified.
@@ -135,19 +145,29 @@ pub fn check(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
     if found.format == Format::LegacySignature {
         return legacy_signature(subject, keys, found);
     }
-    let (predicate_type, outcome) = match found.format {
-        Format::Bundle => match bundle::read(&found.bytes) {
-            Ok(signed) => statement(subject, keys, &signed),
-            Err(error) => (None, Outcome::Invalid(error.to_string())),
-        },
-        Format::LegacyAttestation | Format::LegacySignature => {
-            match bundle::read_envelope(&found.bytes) {
-                Ok(signed) => statement(subject, keys, &signed),
-                Err(error) => (None, Outcome::Invalid(error.to_string())),
-            }
-        }
+    let read = match found.format {
+        Format::Bundle => bundle::read(&found.bytes),
+        Format::LegacyAttestation | Format::LegacySignature => bundle::read_envelope(&found.bytes),
     };
-    Finding { predicate_type, ..Finding::new(found.format, found.manifest, outcome) }
+    let finding = |outcome| Finding::new(found.format, found.manifest, outcome);
+    match read {
+        Ok(signed) => {
+            let (predicate_type, outcome) = statement(subject, keys, &signed);
+            Finding { predicate_type, claimed: claimed(&signed.material), ..finding(outcome) }
+        }
+        Err(error) => finding(Outcome::Invalid(error.to_string())),
+    }
+}
+
+/// Who a bundle says signed it. A hint that is no fingerprint says nothing.
+fn claimed(material: &Material) -> Option<String> {
+    match material {
+        Material::Certificate => Some("certificate".into()),
+        Material::Key { hint } => match STANDARD.decode(hint) {
+            Ok(bytes) if bytes.len() == 32 => Some(format!("key:sha256:{}", hex::encode(bytes))),
+            _ => None,
+        },
+    }
 }
 
 fn statement(subject: &Digest, keys: &[PublicKey], signed: &Signed) -> (Option<String>, Outcome) {

@@ -62,6 +62,8 @@ codes! {
     HELMRELEASE_VALUES_FROM = "helmrelease-values-from";
     #[doc = "A HelmRelease has no `interval`, or it is no duration."]
     HELMRELEASE_INTERVAL = "helmrelease-interval";
+    #[doc = "A chart or an image was not resolved while publishing."]
+    LOCK_UNRESOLVED = "lock-unresolved";
     #[doc = "A source object that a chart comes from has no usable URL, chart or source."]
     SOURCE_SHAPE = "source-shape";
     #[doc = "A source object that a chart comes from takes whatever version is newest."]
