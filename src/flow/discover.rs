@@ -112,6 +112,10 @@ pub async fn gather(
     let spots = gathered.choose(legacy, referrers, limits);
     let findings = reader.statements(&spots).await;
     gathered.findings.extend(findings);
+    // What is shown must not depend on how digests happen to fall.
+    gathered.findings.sort_by(|a, b| {
+        (a.format, &a.predicate_type, a.manifest).cmp(&(b.format, &b.predicate_type, b.manifest))
+    });
     gathered
 }
 
