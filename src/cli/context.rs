@@ -127,7 +127,6 @@ pub fn watch(printer: &Printer) -> Watch {
     if !printer.bars() {
         return Arc::new(move |event| match event {
             Event::Step(step) => printer.say(&format!("{step} …")),
-            Event::Note(note) => printer.say(&note),
             Event::Bytes { .. } => {}
         });
     }
@@ -135,10 +134,6 @@ pub fn watch(printer: &Printer) -> Watch {
     Arc::new(move |event| {
         let Ok(mut bar) = bar.lock() else { return };
         match event {
-            Event::Note(note) => match &*bar {
-                Some(bar) => bar.println(note),
-                None => printer.say(&note),
-            },
             Event::Step(step) => {
                 if let Some(old) = bar.take() {
                     old.finish_and_clear();

@@ -193,8 +193,6 @@ pub enum Event {
         /// How far it goes; zero when unknown.
         total: u64,
     },
-    /// A statement of fact worth a line.
-    Note(String),
 }
 
 /// Who is told.
