@@ -29,7 +29,12 @@ use sluicegate::{
         digest::Digest,
         evidence::{self, Format, Found, key::PublicKey},
         reference::{Reference, Repository, Tag},
-        statement::{attachment, bundle as envelope, intoto::Statement, json, simple_signing},
+        statement::{
+            attachment::{self, Legacy},
+            bundle as envelope,
+            intoto::Statement,
+            json, simple_signing,
+        },
     },
 };
 
@@ -56,7 +61,8 @@ pub const TARGETS: [(&str, Target); 14] = [
 
 /// Bundles and envelopes: nothing that a fuzzer makes up verifies.
 pub fn bundle(data: &[u8]) {
-    for signed in [envelope::read(data), envelope::read_envelope(data)].into_iter().flatten() {
+    let read = [envelope::read(data), envelope::read_envelope(data, &Legacy::default())];
+    for (signed, _) in read.into_iter().flatten() {
         assert_eq!(signed.message, envelope::message(&signed.payload));
     }
     let keys: Vec<PublicKey> = PublicKey::from_pem(PUBLIC).unwrap_or_default();
@@ -66,9 +72,10 @@ pub fn bundle(data: &[u8]) {
             format,
             manifest: Digest::of(b"manifest"),
             bytes: data.to_vec(),
-            signature: Some("MEUCIQ==".into()),
+            legacy: Legacy { signature: Some("MEUCIQ==".into()), ..Legacy::default() },
         };
-        let finding = evidence::check(&Digest::of(b"subject"), &keys, &found);
+        let trust = keys.clone().into();
+        let finding = evidence::check(&Digest::of(b"subject"), &trust, &found).finding;
         assert!(finding.evidence().is_none(), "verified without the key");
     }
 }

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::{
     flow::{
+        content::Inside,
         error::Result,
-        inspect::{self, Inside, Inspection},
+        inspect::{self, Inspection},
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
@@ -116,15 +117,16 @@ fn view(reference: &Reference, found: &Inspection) -> View {
         reference: reference.to_string(),
         digest: manifest.digest,
         media_type: manifest.media_type.clone(),
-        size: manifest.size + content.layers.iter().map(|layer| layer.size).sum::<u64>(),
+        size: manifest.size
+            + content.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size)),
         layers: content.layers.iter().map(layer).collect(),
         objects,
         objects_error: found.inside.as_ref().err().cloned(),
         statements: found
             .gathered
-            .findings
+            .exhibits
             .iter()
-            .map(|finding| EvidenceView::new(finding, &annotations))
+            .map(|exhibit| EvidenceView::new(exhibit, &annotations))
             .collect(),
         attachments: found.gathered.attachments.iter().map(attachment).collect(),
         gaps: found.gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),

@@ -11,7 +11,7 @@ use crate::{
         pull::{self, Pulled, Request, Trust},
     },
     model::{
-        artifact::media, bundle::unpack::Limits, digest::Digest, policy::Demands,
+        artifact::media, bundle::unpack::Limits, digest::Digest, policy::Policy,
         reference::Reference, text::shown,
     },
 };
@@ -48,10 +48,10 @@ pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
             printer.warn("nothing is verified: these bytes may be anybody's");
             Trust::UnsafeAnything
         }
-        false => Trust::Verified(
+        false => Trust::Verified(Box::new(Policy::by_keys(
             keys::public(&args.key)?,
-            Demands { provenance: args.require_provenance },
-        ),
+            args.require_provenance,
+        ))),
     };
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let request = Request {

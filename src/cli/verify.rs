@@ -14,7 +14,7 @@ use crate::{
         artifact::{manifest::Annotations, media},
         digest::Digest,
         evidence::{Claim, Finding},
-        policy::{self, Demands, Kind, Reason, Standing},
+        policy::{self, Exhibit, Kind, Policy, Reason, Standing, rule::provenance},
         reference::Reference,
         text::shown,
     },
@@ -86,9 +86,10 @@ pub struct EvidenceView {
 }
 
 impl EvidenceView {
-    /// The view of a finding about an artifact with these annotations.
-    pub fn new(finding: &Finding, annotations: &Annotations) -> Self {
-        let (standing, reason) = policy::standing(finding, annotations);
+    /// The view of a statement about an artifact with these annotations.
+    pub fn new(exhibit: &Exhibit, annotations: &Annotations) -> Self {
+        let (standing, reason) = policy::standing(exhibit, annotations);
+        let finding = &exhibit.finding;
         Self {
             predicate_type: finding.predicate_type.clone(),
             format: view::format(finding.format),
@@ -123,8 +124,9 @@ impl EvidenceView {
 pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
-    let demands = Demands { provenance: args.require_provenance };
-    let judged = verify::verify(&registries, &args.reference, &keys, demands, args.deep).await;
+    let policy = Policy::by_keys(keys, args.require_provenance);
+    let request = verify::Request { deep: args.deep, ..verify::Request::new(policy) };
+    let judged = verify::verify(&registries, &args.reference, request).await;
     let view = match &judged {
         Ok(judged) => judged_view(&args.reference, judged),
         Err(error) => unresolved_view(&args.reference, error),
@@ -149,7 +151,7 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
 
 fn judged_view(reference: &Reference, judged: &Judged) -> View {
     let annotations = judged.artifact.as_ref().map(|a| a.content.annotations()).unwrap_or_default();
-    let findings = &judged.gathered.findings;
+    let exhibits = &judged.gathered.exhibits;
     View {
         schema: "sluicegate.dev/verify/v1",
         reference: reference.to_string(),
@@ -160,19 +162,19 @@ fn judged_view(reference: &Reference, judged: &Judged) -> View {
             Kind::Unknown(_) => "unknown",
         },
         reasons: judged.verdict.reasons().iter().map(ReasonView::new).collect(),
-        evidence: findings.iter().map(|f| EvidenceView::new(f, &annotations)).collect(),
+        evidence: exhibits.iter().map(|e| EvidenceView::new(e, &annotations)).collect(),
         gaps: judged.gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
         source: annotations.get(media::SOURCE).cloned(),
         revision: annotations.get(media::REVISION).cloned(),
-        commit: findings.iter().find_map(|finding| commit(finding, &annotations)),
+        commit: judged.gathered.findings().find_map(|finding| commit(finding, &annotations)),
     }
 }
 
 /// The commit that a verified provenance names.
 fn commit(finding: &Finding, annotations: &Annotations) -> Option<String> {
-    let Claim::Provenance(provenance) = finding.evidence()?.claim() else { return None };
-    match policy::disagreement(provenance, annotations) {
-        None => provenance.commit().map(str::to_owned),
+    let Claim::Provenance(found) = finding.evidence()?.claim() else { return None };
+    match provenance::disagreement(found, annotations) {
+        None => found.commit().map(str::to_owned),
         Some(_) => None,
     }
 }
@@ -182,7 +184,7 @@ impl ReasonView {
     pub fn new(reason: &Reason) -> Self {
         Self {
             code: reason.code.into(),
-            obligation: None,
+            obligation: reason.obligation.clone(),
             found: reason.found.clone(),
             wanted: reason.wanted.clone(),
             hint: reason.hint.clone(),

@@ -4,6 +4,7 @@
 //! before its digest was right.
 
 use std::{
+    collections::BTreeSet,
     io::{BufReader, Write},
     path::Path,
 };
@@ -15,6 +16,9 @@ use crate::{
     model::{
         artifact::{manifest::Descriptor, media},
         bundle::{
+            check,
+            need::Need,
+            object::Object,
             path::RelPath,
             unpack::{Entry, Limits, Unpacker},
         },
@@ -122,4 +126,32 @@ pub fn visit(
         visit(File { path: &path, digest: hasher.finish(), size, bytes: keep.then_some(&bytes) });
     }
     Ok(())
+}
+
+/// What is inside an artifact.
+#[derive(Debug)]
+pub struct Inside {
+    /// The Kubernetes objects.
+    pub objects: Vec<Object>,
+    /// The charts and images that they name.
+    pub needs: Vec<Need>,
+}
+
+/// Reads the layer and what its manifests hold and name.
+///
+/// # Errors
+/// As [`fetch`] and [`visit`].
+pub async fn inside(artifact: &Artifact) -> Result<Inside> {
+    let layer = fetch(artifact).await?;
+    let judged = tokio::task::spawn_blocking(move || {
+        let (mut facts, mut paths) = (Vec::new(), BTreeSet::new());
+        visit(layer.path(), check::is_manifest, |file| {
+            paths.insert(file.path.clone());
+            facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
+        })?;
+        let options = check::Options { allow_secrets: true, needs: true };
+        Ok::<_, Error>(check::judge(facts, &paths, &options))
+    });
+    let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
+    Ok(Inside { objects: judged.objects, needs: judged.needs })
 }

@@ -9,11 +9,11 @@
 //! Nothing here fails as a whole: what cannot be read becomes a [`Gap`] or an
 //! unread finding, which lets the verdict be *unknown* rather than *unsigned*.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, stream};
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
 };
 
@@ -22,10 +22,10 @@ use crate::{
     model::{
         artifact::manifest::Descriptor,
         digest::Digest,
-        evidence::{self, Finding, Format, Found, Outcome, key::PublicKey},
-        policy::Gap,
+        evidence::{self, Finding, Format, Found, Outcome, Trust},
+        policy::{Exhibit, Gap},
         reference::Tag,
-        statement::attachment::{self, Holder},
+        statement::attachment::{self, Holder, Legacy},
     },
 };
 
@@ -37,11 +37,27 @@ const CONCURRENCY: usize = 24;
 /// that claim to be bundles are chosen from among them.
 const LISTED: usize = 16;
 
+/// What a referrer's manifest may take whatever its listing announces, in bytes.
+const SMALL: u64 = 16 << 10;
+/// The most text of legacy statements in referrers that is kept until it is
+/// known which of them are read, in bytes.
+const LEGACY_TEXT: usize = 16 << 20;
+
+/// Who looks at a statement while its bytes are there. It runs on a worker of
+/// its own, under the deadline of the gathering: what it is shown, anybody may
+/// have written.
+pub type Examine = Arc<dyn Fn(&Found) -> Exhibit + Send + Sync>;
+
+/// Looks at statements without a policy: whose they are.
+pub fn recognise(subject: Digest, trust: Trust) -> Examine {
+    Arc::new(move |found| Exhibit::recognised(evidence::check(&subject, &trust, found).finding))
+}
+
 /// Everything that was found about a digest.
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// One entry a statement, in a stable order.
-    pub findings: Vec<Finding>,
+    pub exhibits: Vec<Exhibit>,
     /// What could not be read.
     pub gaps: Vec<Gap>,
     /// What to do about the first of them.
@@ -67,7 +83,7 @@ pub struct Shelf {
 pub async fn gather(
     store: &Store,
     subject: &Digest,
-    keys: &[PublicKey],
+    examine: &Examine,
     limits: &Limits,
 ) -> Gathered {
     let (listed, fallback, signatures, attestations) = futures::join!(
@@ -85,17 +101,26 @@ pub async fn gather(
     }
     let until = Instant::now() + limits.gather;
     let memory = Semaphore::new(kib(limits.in_flight));
-    let reader = Reader { store, subject, keys, limits, memory, until };
-    let mut referrers = Vec::new();
+    let reader = Reader { store, examine, limits, memory, until };
+    let (mut referrers, mut kept) = (Vec::new(), 0);
     let mut looks = stream::iter(&descriptors).map(|d| reader.look(d)).buffered(CONCURRENCY);
     while let Some((descriptor, looked)) = looks.next().await {
         match looked {
             Ok((found, more)) if found.is_empty() && !more => {
                 gathered.attachments.push(descriptor.clone());
             }
-            Ok(found) => referrers.push((descriptor.digest, found)),
+            Ok((mut found, more)) => {
+                let all = found.len();
+                found.retain(|holder| {
+                    kept += holder.legacy().map_or(0, Legacy::len);
+                    holder.legacy().is_none() || kept <= LEGACY_TEXT
+                });
+                let more = more || found.len() < all;
+                referrers.push((descriptor.digest, (found, more)));
+            }
             Err(outcome) => {
-                gathered.findings.push(Finding::new(Format::Bundle, descriptor.digest, outcome));
+                let finding = Finding::new(Format::Bundle, descriptor.digest, outcome);
+                gathered.exhibits.push(finding.into());
                 gathered.attachments.push(descriptor.clone());
             }
         }
@@ -110,10 +135,10 @@ pub async fn gather(
         }
     }
     let spots = gathered.choose(legacy, referrers, limits);
-    let findings = reader.statements(&spots).await;
-    gathered.findings.extend(findings);
+    let exhibits = reader.statements(&spots).await;
+    gathered.exhibits.extend(exhibits);
     // What is shown must not depend on how digests happen to fall.
-    gathered.findings.sort_by(|a, b| {
+    gathered.exhibits.sort_by(|Exhibit { finding: a, .. }, Exhibit { finding: b, .. }| {
         (a.format, &a.predicate_type, a.manifest).cmp(&(b.format, &b.predicate_type, b.manifest))
     });
     gathered
@@ -124,8 +149,7 @@ type Spot = (Holder, Digest);
 
 struct Reader<'a> {
     store: &'a Store,
-    subject: &'a Digest,
-    keys: &'a [PublicKey],
+    examine: &'a Examine,
     limits: &'a Limits,
     memory: Semaphore,
     /// When no more is read.
@@ -138,42 +162,75 @@ impl Reader<'_> {
         &self,
         descriptor: &'d Descriptor,
     ) -> (&'d Descriptor, Result<(Vec<Holder>, bool), Outcome>) {
-        let key = Key::Digest(descriptor.digest);
-        let Ok(read) = timeout_at(self.until, self.store.manifest(&key)).await else {
-            return (descriptor, Err(self.late()));
+        // What a listing announces need not be true: a larger one is read again,
+        // with the memory that it may take.
+        let announced = descriptor.size.max(SMALL).min(self.limits.manifest);
+        let looked = match self.holders(descriptor, announced).await {
+            Err(RegistryError { fault: Fault::TooLarge { .. }, .. })
+                if announced < self.limits.manifest =>
+            {
+                self.holders(descriptor, self.limits.manifest).await
+            }
+            looked => looked,
         };
-        let looked = match read {
-            Ok(Some(fetched)) => Ok(attachment::holders(&fetched.bytes, self.limits.statements)),
+        let looked = match looked {
+            Ok(Some(found)) => Ok(found),
             Ok(None) => Err(Outcome::Unread("it is listed but not there".into())),
             Err(error) => Err(outcome(&error)),
         };
         (descriptor, looked)
     }
 
-    /// Reads and checks statements. What several manifests name is read once.
-    async fn statements(&self, spots: &[Spot]) -> Vec<Finding> {
-        let mut distinct: BTreeMap<(Digest, Option<&str>), usize> = BTreeMap::new();
+    /// The statements in a manifest of at most `limit` bytes.
+    async fn holders(
+        &self,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Option<(Vec<Holder>, bool)>, RegistryError> {
+        // Held while the manifest is there: this is what bounds memory.
+        let _held = self.hold(limit).await;
+        let key = Key::Digest(descriptor.digest);
+        let read = timeout_at(self.until, self.store.manifest_within(&key, limit)).await;
+        let Ok(read) = read else {
+            let fault = Fault::TimedOut(self.limits.gather);
+            return Err(RegistryError::new("read a referrer", fault));
+        };
+        let found = |fetched: Fetched| attachment::holders(&fetched.bytes, self.limits.statements);
+        Ok(read?.map(found))
+    }
+
+    /// Waits for room for so many bytes.
+    async fn hold(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let weight = kib(bytes).min(kib(self.limits.in_flight));
+        self.memory.acquire_many(u32::try_from(weight).unwrap_or(u32::MAX)).await.ok()
+    }
+
+    /// Reads and checks statements. What several manifests name in exactly the
+    /// same words is read once; whoever names it in other words, with another
+    /// size for one, is read on his own and spoils nothing for the others.
+    async fn statements(&self, spots: &[Spot]) -> Vec<Exhibit> {
+        let mut distinct: BTreeMap<(Digest, u64, Format, Option<&Legacy>), usize> = BTreeMap::new();
         let mut first = Vec::new();
         let places: Vec<usize> = spots
             .iter()
             .map(|spot| {
-                let signature = match &spot.0 {
-                    Holder::Signature(_, signature) => Some(signature.as_str()),
-                    Holder::Bundle(_) | Holder::Envelope(_) => None,
-                };
-                *distinct.entry((spot.0.layer().digest, signature)).or_insert_with(|| {
+                let (layer, format) = (spot.0.layer(), format(&spot.0));
+                let words = (layer.digest, layer.size, format, spot.0.legacy());
+                *distinct.entry(words).or_insert_with(|| {
                     first.push(spot);
                     first.len() - 1
                 })
             })
             .collect();
-        let found: Vec<Finding> = stream::iter(first)
+        let found: Vec<Exhibit> = stream::iter(first)
             .map(|(holder, manifest)| self.statement(holder, *manifest))
             .buffered(CONCURRENCY)
             .collect()
             .await;
         let of = |(spot, place): (&Spot, usize)| {
-            found.get(place).map(|finding| Finding { manifest: spot.1, ..finding.clone() })
+            let mut exhibit = found.get(place)?.clone();
+            exhibit.finding.manifest = spot.1;
+            Some(exhibit)
         };
         spots.iter().zip(places).filter_map(of).collect()
     }
@@ -183,33 +240,39 @@ impl Reader<'_> {
         Outcome::Unread(format!("not read within {:?}", self.limits.gather))
     }
 
-    async fn statement(&self, holder: &Holder, manifest: Digest) -> Finding {
-        let format = match holder {
-            Holder::Bundle(_) => Format::Bundle,
-            Holder::Signature(..) => Format::LegacySignature,
-            Holder::Envelope(_) => Format::LegacyAttestation,
-        };
+    async fn statement(&self, holder: &Holder, manifest: Digest) -> Exhibit {
+        let format = format(holder);
         let layer = holder.layer();
-        let failed = |outcome| Finding::new(format, manifest, outcome);
+        let failed = |outcome| Finding::new(format, manifest, outcome).into();
         if layer.size > self.limits.statement {
             let why = format!("it is larger than the limit of {} bytes", self.limits.statement);
             return failed(Outcome::Unread(why));
         }
         // Held until the statement was checked: this is what bounds memory.
-        let weight = kib(layer.size).min(kib(self.limits.in_flight));
-        let _held = self.memory.acquire_many(u32::try_from(weight).unwrap_or(u32::MAX)).await;
+        let _held = self.hold(layer.size).await;
         let read = self.store.blob(layer, self.limits.statement);
         let bytes = match timeout_at(self.until, read).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(error)) => return failed(outcome(&error)),
             Err(_) => return failed(self.late()),
         };
-        let signature = match holder {
-            Holder::Signature(_, signature) => Some(signature.clone()),
-            Holder::Bundle(_) | Holder::Envelope(_) => None,
-        };
-        let found = Found { format, manifest, bytes: bytes.to_vec(), signature };
-        evidence::check(self.subject, self.keys, &found)
+        let legacy = holder.legacy().cloned().unwrap_or_default();
+        let found = Found { format, manifest, bytes: bytes.to_vec(), legacy };
+        let examine = Arc::clone(self.examine);
+        let examined = tokio::task::spawn_blocking(move || examine(&found));
+        match timeout_at(self.until, examined).await {
+            Ok(Ok(exhibit)) => exhibit,
+            Ok(Err(_)) => failed(Outcome::Invalid("it could not be examined".into())),
+            Err(_) => failed(self.late()),
+        }
+    }
+}
+
+fn format(holder: &Holder) -> Format {
+    match holder {
+        Holder::Bundle(_) => Format::Bundle,
+        Holder::Signature(..) => Format::LegacySignature,
+        Holder::Envelope(..) => Format::LegacyAttestation,
     }
 }
 
@@ -226,6 +289,11 @@ async fn read_tag(store: &Store, tag: Tag) -> Result<Option<Fetched>, RegistryEr
 }
 
 impl Gathered {
+    /// What checking each statement came to.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.exhibits.iter().map(|exhibit| &exhibit.finding)
+    }
+
     /// Refuses to decide what to write from an incomplete picture.
     ///
     /// # Errors
@@ -248,7 +316,7 @@ impl Gathered {
     pub fn refuse_unread(&self) -> Result<(), Error> {
         self.refuse_gaps()?;
         let over = self.gaps.first().map(|gap| (gap.what.clone(), &gap.why));
-        let unread = self.findings.iter().find_map(|finding| match &finding.outcome {
+        let unread = self.findings().find_map(|finding| match &finding.outcome {
             Outcome::Unread(why) => Some((format!("the statement `{}`", finding.manifest), why)),
             _ => None,
         });
@@ -296,7 +364,7 @@ impl Gathered {
                 entries
             }
             Ok(None) => Vec::new(),
-            Err(error) if error.is_wrong_bytes() => Vec::new(),
+            // A list of other bytes than announced is no list; it is not empty.
             Err(error) => {
                 self.gap("the referrers tag".into(), &error);
                 Vec::new()
@@ -341,7 +409,7 @@ impl Gathered {
             Ok(found) => found,
             Err(RegistryError { fault: fault @ Fault::WrongDigest { wanted, .. }, .. }) => {
                 let outcome = Outcome::Invalid(fault.to_string());
-                self.findings.push(Finding::new(format, wanted, outcome));
+                self.exhibits.push(Finding::new(format, wanted, outcome).into());
                 None
             }
             Err(error) => {

@@ -1,21 +1,15 @@
 //! Everything about an artifact, for showing: its manifest, the objects inside,
 //! and every statement. Shown, not judged.
 
-use std::collections::BTreeSet;
-
 use crate::{
     edge::registry::Registries,
-    model::{
-        bundle::{check, need::Need, object::Object},
-        evidence::key::PublicKey,
-        reference::Reference,
-    },
+    model::{evidence::key::PublicKey, reference::Reference},
 };
 
 use super::{
-    content,
+    content::{self, Inside},
     discover::{self, Gathered},
-    error::{Error, Result},
+    error::Result,
     verify::{self, Artifact},
 };
 
@@ -30,15 +24,6 @@ pub struct Inspection {
     pub gathered: Gathered,
 }
 
-/// What is inside an artifact.
-#[derive(Debug)]
-pub struct Inside {
-    /// The Kubernetes objects.
-    pub objects: Vec<Object>,
-    /// The charts and images that they name.
-    pub needs: Vec<Need>,
-}
-
 /// Reads it all. What is inside and what hangs off it are read at the same
 /// time.
 ///
@@ -50,30 +35,13 @@ pub async fn inspect(
     keys: &[PublicKey],
 ) -> Result<Inspection> {
     let artifact = verify::resolve(registries, reference).await?;
+    let examine = discover::recognise(*artifact.digest(), keys.to_vec().into());
     let (gathered, inside) = futures::join!(
-        discover::gather(&artifact.store, artifact.digest(), keys, registries.limits()),
-        inside(&artifact),
+        discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()),
+        content::inside(&artifact),
     );
     let inside = inside.map_err(|error| with_causes(&error));
     Ok(Inspection { artifact, inside, gathered })
-}
-
-async fn inside(artifact: &Artifact) -> Result<Inside> {
-    let layer = content::fetch(artifact).await?;
-    let judged = tokio::task::spawn_blocking(move || {
-        let (mut facts, mut paths) = (Vec::new(), BTreeSet::new());
-        content::visit(layer.path(), check::is_manifest, |file| {
-            paths.insert(file.path.clone());
-            facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
-        })?;
-        Ok::<_, Error>(check::judge(
-            facts,
-            &paths,
-            &check::Options { allow_secrets: true, needs: true },
-        ))
-    });
-    let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
-    Ok(Inside { objects: judged.objects, needs: judged.needs })
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -7,8 +7,7 @@ use crate::{
     edge::registry::Registries,
     model::{
         bundle::unpack::Limits,
-        evidence::key::PublicKey,
-        policy::{Admitted, Demands},
+        policy::{Admitted, Policy},
         reference::Reference,
     },
 };
@@ -36,8 +35,8 @@ pub struct Request {
 /// What must hold before anything is extracted.
 #[derive(Debug)]
 pub enum Trust {
-    /// A signature by one of the keys, and what else is demanded.
-    Verified(Vec<PublicKey>, Demands),
+    /// What a policy demands.
+    Verified(Box<Policy>),
     /// Nothing: the bytes may be anybody's.
     UnsafeAnything,
 }
@@ -63,9 +62,9 @@ pub async fn pull(registries: &Registries, request: Request) -> Result<Pulled> {
     let target = Target::check(&request.target)?;
     let (artifact, admitted) = match &request.trust {
         Trust::UnsafeAnything => (verify::resolve(registries, &request.reference).await?, None),
-        Trust::Verified(keys, demands) => {
-            let found =
-                verify::verify(registries, &request.reference, keys, *demands, false).await?;
+        Trust::Verified(policy) => {
+            let demanded = verify::Request::new((**policy).clone());
+            let found = verify::verify(registries, &request.reference, demanded).await?;
             match (found.verdict.admit(), found.artifact) {
                 (Some(admitted), Some(artifact)) => (artifact, Some(admitted)),
                 _ => return Err(Error::Verdict(Box::new(found.verdict))),

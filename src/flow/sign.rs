@@ -12,10 +12,7 @@ use crate::{
     },
     model::{
         digest::Digest,
-        evidence::{
-            Claim, Finding, Format,
-            key::{Fingerprint, PublicKey},
-        },
+        evidence::{Claim, Finding, Format, identity::SignerId, key::PublicKey},
         reference::Reference,
         uris,
     },
@@ -36,7 +33,7 @@ pub struct Added {
     /// The manifest that holds it.
     pub manifest: Digest,
     /// Who signed it.
-    pub signer: Fingerprint,
+    pub signer: SignerId,
     /// How it is stored.
     pub format: Format,
 }
@@ -64,10 +61,7 @@ pub async fn sign(
     let artifact = verify::resolve(registries, reference).await?;
     let gathered = gather(registries, &artifact, keys).await?;
     let signed = |key: &SigningKey, format| {
-        gathered
-            .findings
-            .iter()
-            .any(|finding| finding.format == format && signed_by(finding, &[key.fingerprint()]))
+        gathered.findings().any(|finding| finding.format == format && signed_by(finding, key))
     };
     let created = created();
     let name = reference.place.name();
@@ -77,11 +71,11 @@ pub async fn sign(
     for key in keys {
         if !signed(key, Format::Bundle) {
             parcel.sign(about, key)?;
-            added.push((key.fingerprint(), Format::Bundle));
+            added.push((SignerId::Key(key.fingerprint()), Format::Bundle));
         }
         if legacy && !signed(key, Format::LegacySignature) {
             parcel.sign_legacy(about, key)?;
-            added.push((key.fingerprint(), Format::LegacySignature));
+            added.push((SignerId::Key(key.fingerprint()), Format::LegacySignature));
         }
     }
     let stored = store(&artifact, &gathered, &mut parcel).await?;
@@ -120,7 +114,7 @@ pub async fn attest(
     let artifact = verify::resolve(registries, reference).await?;
     let gathered = gather(registries, &artifact, std::slice::from_ref(key)).await?;
     refuse_hidden_signature(&artifact, &gathered)?;
-    let own = gathered.findings.iter().any(|finding| signed_by(finding, &[key.fingerprint()]));
+    let own = gathered.findings().any(|finding| signed_by(finding, key));
     if own && !same_key {
         return Err(Error::usage(
             format!("the key `{}` made this artifact's signature", key.fingerprint()),
@@ -140,7 +134,7 @@ pub async fn attest(
     let added = parcel.bundles.iter().map(|made| Added {
         predicate_type: predicate_type.to_owned(),
         manifest: made.descriptor.digest,
-        signer: key.fingerprint(),
+        signer: SignerId::Key(key.fingerprint()),
         format: Format::Bundle,
     });
     Ok(Outcome { digest: *artifact.digest(), added: added.collect() })
@@ -150,7 +144,7 @@ pub async fn attest(
 /// of another kind would make it look unsigned.
 fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<()> {
     let of_type = |format: Format| {
-        gathered.findings.iter().any(|finding| {
+        gathered.findings().any(|finding| {
             finding.format == format && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
         })
     };
@@ -170,10 +164,9 @@ fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<(
     gathered.refuse_unread()
 }
 
-fn signed_by(finding: &Finding, signers: &[Fingerprint]) -> bool {
-    finding
-        .evidence()
-        .is_some_and(|e| signers.contains(e.signer()) && *e.claim() == Claim::Signature)
+fn signed_by(finding: &Finding, key: &SigningKey) -> bool {
+    let signer = SignerId::Key(key.fingerprint());
+    finding.evidence().is_some_and(|e| e.signer().id() == signer && *e.claim() == Claim::Signature)
 }
 
 async fn gather(
@@ -182,8 +175,9 @@ async fn gather(
     keys: &[SigningKey],
 ) -> Result<Gathered> {
     let publics: Vec<PublicKey> = keys.iter().map(|key| key.public().clone()).collect();
+    let examine = discover::recognise(*artifact.digest(), publics.into());
     let gathered =
-        discover::gather(&artifact.store, artifact.digest(), &publics, registries.limits()).await;
+        discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()).await;
     gathered.refuse_gaps()?;
     Ok(gathered)
 }

@@ -3,24 +3,40 @@
 //! The tag is resolved by the one request that reads the manifest; after it
 //! only the digest travels (Kyverno CVE-2022-47633: a tag that flips between
 //! two look-ups). At most four sequential round trips: the manifest, the
-//! listings, the manifests of the statements, the statements.
+//! listings, the manifests of the statements, the statements; and one more for
+//! the layer where a policy compares the lock with what the manifests name.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    edge::registry::{BlobReader, Fault, Fetched, Key, Registries, RegistryError, Store},
+    edge::{
+        clock,
+        registry::{BlobReader, Fault, Fetched, Key, Registries, RegistryError, Store},
+    },
     model::{
         artifact::manifest::{Annotations, Descriptor},
+        bundle::{lock::Lock, need::Need},
         digest::Digest,
-        evidence::key::PublicKey,
-        policy::{self, Demands, Gap, Kind, Verdict},
+        evidence,
+        policy::{
+            self, Decision, Gap, Kind, Policy, Reading, Ruling, Verdict,
+            rule::{
+                Context,
+                provenance::{Contents, LockDemand},
+            },
+        },
         reference::{Place, Reference, Tag},
     },
 };
 
 use super::{
-    discover::{self, Gathered},
+    content,
+    discover::{self, Examine, Gathered},
     error::{Error, Result},
+    lock::{self, LockOptions},
 };
 
 /// An artifact that was read: its manifest, at a digest that does not change
@@ -64,15 +80,100 @@ impl Artifact {
     }
 }
 
+/// What is demanded, and how closely the bytes are looked at.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What must be known.
+    pub policy: Policy,
+    /// Whether the bytes of the layers are read and checked as well; on a layout
+    /// they always are.
+    pub deep: bool,
+    /// How charts and images are resolved again, for `lock: current`.
+    pub lock: LockOptions,
+}
+
+impl Request {
+    /// A policy, nothing else.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, deep: false, lock: LockOptions::default() }
+    }
+}
+
 /// What verifying came to.
 #[derive(Debug)]
 pub struct Judged {
     /// The verdict.
     pub verdict: Verdict,
+    /// How each obligation of the policy stands; none when the artifact's own
+    /// bytes are wrong.
+    pub rulings: Vec<Ruling>,
     /// Everything that was found.
     pub gathered: Gathered,
     /// The artifact; `None` when its bytes are not what the digest names.
     pub artifact: Option<Artifact>,
+    /// When it was judged.
+    pub at: Timestamp,
+}
+
+/// Something that is judged: everything that a policy is told besides
+/// statements.
+#[derive(Debug)]
+pub struct Case {
+    /// What must be known.
+    pub policy: Policy,
+    /// The digest.
+    pub subject: Digest,
+    /// The annotations of its manifest.
+    pub annotations: Annotations,
+    /// The tag that was asked for.
+    pub tag: Option<Tag>,
+    /// Where it was asked for.
+    pub resource: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Case {
+    fn new(policy: Policy, reference: &Reference, artifact: &Artifact) -> Self {
+        // What is read without tag and digest is `latest`: that was asked for.
+        let asked = match (&reference.tag, &reference.digest) {
+            (None, None) => Some(Tag::latest()),
+            (tag, _) => tag.clone(),
+        };
+        Self {
+            policy,
+            subject: *artifact.digest(),
+            annotations: artifact.content.annotations(),
+            tag: asked,
+            resource: Reference { place: reference.place.clone(), tag: None, digest: None }
+                .to_string(),
+            now: clock::now(),
+        }
+    }
+
+    /// As rules see it.
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            subject: &self.subject,
+            annotations: &self.annotations,
+            tag: self.tag.as_ref(),
+            resource: &self.resource,
+            now: self.now,
+        }
+    }
+
+    /// Looks at statements by the policy.
+    fn examine(self: &Arc<Self>) -> Examine {
+        let (case, trust) = (Arc::clone(self), self.policy.trust());
+        Arc::new(move |found| {
+            case.policy.exhibit(case.context(), evidence::check(&case.subject, &trust, found))
+        })
+    }
+
+    /// Judges what was found.
+    pub fn judge(&self, gathered: &Gathered, reading: Reading<'_>) -> Decision {
+        policy::judge(&self.policy, self.context(), &gathered.exhibits, &gathered.gaps, reading)
+    }
 }
 
 /// Reads what a reference names: the digest when one is written, else the tag,
@@ -105,33 +206,76 @@ fn named(reference: &Reference) -> String {
     }
 }
 
-/// Verifies by keys. With `deep`, and always on a layout, the bytes of the
-/// layers are read and checked as well.
+/// Verifies by a policy.
 ///
 /// # Errors
 /// Only what keeps the manifest from being read; everything after is a verdict.
 pub async fn verify(
     registries: &Registries,
     reference: &Reference,
-    keys: &[PublicKey],
-    demands: Demands,
-    deep: bool,
+    request: Request,
 ) -> Result<Judged> {
     let artifact = match resolve(registries, reference).await {
         Ok(artifact) => artifact,
         Err(Error::Registry(cause)) => return wrong_bytes(reference, *cause),
         Err(error) => return Err(error),
     };
-    let digest = *artifact.digest();
-    let gathered = discover::gather(&artifact.store, &digest, keys, registries.limits()).await;
-    let annotations = artifact.content.annotations();
-    let verdict = policy::judge(digest, &annotations, &gathered.findings, &gathered.gaps, demands);
+    let Request { policy, deep, lock } = request;
+    let case = Arc::new(Case::new(policy, reference, &artifact));
+    let examine = case.examine();
+    let gathered =
+        discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()).await;
+    let read = read_contents(registries, &artifact, &case.policy, &lock).await;
+    let Decision { verdict, rulings } = case.judge(&gathered, read.reading());
     let deep = deep || matches!(reference.place, Place::Layout(_));
     let verdict = match verdict.kind() {
         Kind::Accepted if deep => read_layers(&artifact, verdict).await,
         _ => verdict,
     };
-    Ok(Judged { verdict, gathered, artifact: Some(artifact) })
+    Ok(Judged { verdict, rulings, gathered, artifact: Some(artifact), at: case.now })
+}
+
+/// What the artifact's own content says, as far as the policy wants to know.
+enum Inside {
+    NotRead,
+    Read { needs: Vec<Need>, current: Option<Lock> },
+    Unread(Gap),
+}
+
+impl Inside {
+    fn reading(&self) -> Reading<'_> {
+        match self {
+            Self::NotRead => Reading::NotRead,
+            Self::Read { needs, current } => {
+                Reading::Read(Contents { needs, current: current.as_ref() })
+            }
+            Self::Unread(gap) => Reading::Unread(gap),
+        }
+    }
+}
+
+async fn read_contents(
+    registries: &Registries,
+    artifact: &Artifact,
+    policy: &Policy,
+    options: &LockOptions,
+) -> Inside {
+    let demands = policy.lock_demands();
+    if demands.is_empty() {
+        return Inside::NotRead;
+    }
+    let needs = match content::inside(artifact).await {
+        Ok(inside) => inside.needs,
+        Err(error) => {
+            let what = "the artifact's layer".to_owned();
+            return Inside::Unread(Gap { what, why: error.to_string(), cap: false });
+        }
+    };
+    let current = match demands.contains(&LockDemand::Current) {
+        true => Some(lock::resolve(&needs, registries, options, |_| {}).await),
+        false => None,
+    };
+    Inside::Read { needs, current }
 }
 
 /// Wrong bytes for the artifact's own manifest are a verdict; any other fault
@@ -143,8 +287,10 @@ fn wrong_bytes(reference: &Reference, cause: super::error::RegistryCause) -> Res
                 *wanted,
                 format!("the manifest stored as `{wanted}` has the digest `{got}`"),
             ),
+            rulings: Vec::new(),
             gathered: Gathered::default(),
             artifact: None,
+            at: clock::now(),
         }),
         _ => Err(Error::Registry(Box::new(cause))),
     }

@@ -8,10 +8,17 @@
 pub const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// SLSA provenance, version 1.
 pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+/// SLSA provenance, version 0.2; read only.
+pub const PROVENANCE_V02: &str = "https://slsa.dev/provenance/v0.2";
+/// SLSA verification summary.
+pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
 /// in-toto test result.
 pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 /// How `publish` builds an artifact from a directory.
 pub const BUILD_TYPE: &str = "https://sluicegate.dev/buildtypes/config-bundle/v1";
+/// GitHub's workflows, whose provenance `actions/attest-build-provenance` writes;
+/// read only.
+pub const BUILD_TYPE_GITHUB: &str = "https://actions.github.io/buildtypes/workflow/v1";
 /// The builder ids; see [`crate::model::source::ci`] for how a system is
 /// recognised.
 pub const BUILDER_GITHUB: &str = "https://sluicegate.dev/builders/github-actions/v1";

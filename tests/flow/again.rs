@@ -111,7 +111,9 @@ async fn a_signer_who_joins_makes_only_their_own() {
         let outcome = world.publish_with(both).await.unwrap();
         assert_eq!(made(&outcome), kinds(&[SIGNATURE, LEGACY, PROVENANCE]));
         let bob = world.bob.public.fingerprint();
-        assert!(outcome.statements.iter().all(|line| !line.made || line.signer == bob));
+        assert!(
+            outcome.statements.iter().all(|line| !line.made || line.signer == SignerId::Key(bob))
+        );
         unchanged(&world, both).await;
     }
 }
@@ -306,12 +308,11 @@ async fn a_layout_is_published_to_twice_and_verified() {
     assert_eq!((first.digest, first.unchanged), (dry.digest, false));
     assert!(world.publish_with(into).await.unwrap().unchanged);
     let reference = format!("oci-layout:{}:1.4.0", dir.display()).parse().unwrap();
-    let judged = world.judged(&reference, Demands { provenance: true }).await.unwrap();
+    let judged = world.judged(&reference, true).await.unwrap();
     assert_eq!(kind(&judged), "accepted");
-    let commit =
-        judged.gathered.findings.iter().find_map(|finding| match finding.evidence()?.claim() {
-            Claim::Provenance(provenance) => provenance.commit().map(str::to_owned),
-            _ => None,
-        });
+    let commit = judged.gathered.findings().find_map(|finding| match finding.evidence()?.claim() {
+        Claim::Provenance(provenance) => provenance.commit().map(str::to_owned),
+        _ => None,
+    });
     assert_eq!(commit.unwrap(), "a".repeat(40));
 }

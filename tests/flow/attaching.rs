@@ -59,10 +59,9 @@ async fn a_statement_by_another_key_is_attached_and_is_no_signature() {
         world.publish().await;
         let outcome = attest(&world, &world.bob, false).await.unwrap();
         assert_eq!(outcome.added.len(), 1);
-        let judged = world.judged(&world.at(":1.4.0"), Demands::default()).await.unwrap();
+        let judged = world.judged(&world.at(":1.4.0"), false).await.unwrap();
         assert_eq!(kind(&judged), "accepted");
-        let finding =
-            judged.gathered.findings.iter().find(|f| f.manifest == outcome.added[0].manifest);
+        let finding = judged.gathered.findings().find(|f| f.manifest == outcome.added[0].manifest);
         let finding = finding.expect("it is found");
         assert_eq!(finding.predicate_type.as_deref(), Some(TEST_RESULT));
         assert!(matches!(finding.outcome, Came::Untrusted(_)), "{finding:?}");

@@ -6,8 +6,8 @@ use crate::support::registry::Referrers;
 async fn judged_with(world: &World, cap: usize) -> Judged {
     let registries = world.registries_with(|options| options.limits.statements = cap);
     let keys = std::slice::from_ref(&world.alice.public);
-    let (reference, demands) = (world.at(":1.4.0"), Demands::default());
-    verify::verify(&registries, &reference, keys, demands, false).await.unwrap()
+    let (reference, demands) = (world.at(":1.4.0"), false);
+    verify::verify(&registries, &reference, by(keys, demands)).await.unwrap()
 }
 
 fn names_the_cap(judged: &Judged) -> bool {
@@ -44,7 +44,7 @@ async fn cosign_cve_2023_46737_more_statements_than_the_cap() {
             "accepted" => {}
             other => assert!(other == "unknown" && names_the_cap(&few), "{:?}", few.verdict),
         }
-        assert!(few.gathered.findings.len() <= 3);
+        assert!(few.gathered.exhibits.len() <= 3);
         let none = judged_with(&world, 0).await;
         assert_eq!(kind(&none), "unknown");
     }
@@ -90,10 +90,10 @@ async fn notation_cve_2023_33957_a_huge_statement_is_not_read() {
         assert_eq!(world.signed(&world.at(":1.4.0")).await, "accepted");
         let registries = world.registries_with(|options| options.limits.statement = 8 << 20);
         let keys = std::slice::from_ref(&world.alice.public);
-        let (reference, demands) = (world.at(":1.4.0"), Demands::default());
-        let judged = verify::verify(&registries, &reference, keys, demands, false).await.unwrap();
-        assert_eq!(judged.gathered.findings.len(), 2);
-        assert!(judged.gathered.findings.iter().all(|finding| finding.evidence().is_some()));
+        let (reference, demands) = (world.at(":1.4.0"), false);
+        let judged = verify::verify(&registries, &reference, by(keys, demands)).await.unwrap();
+        assert_eq!(judged.gathered.exhibits.len(), 2);
+        assert!(judged.gathered.findings().all(|finding| finding.evidence().is_some()));
     }
 }
 

@@ -20,8 +20,8 @@ fn pull(world: &World, reference: &Reference, to: &str) -> Output {
 
 /// The manifests and blobs that hold the statements of an artifact.
 async fn statements(world: &World) -> Vec<Digest> {
-    let judged = world.judged(&world.at(":1.4.0"), Demands::default()).await.unwrap();
-    judged.gathered.findings.iter().map(|finding| finding.manifest).collect()
+    let judged = world.judged(&world.at(":1.4.0"), false).await.unwrap();
+    judged.gathered.findings().map(|finding| finding.manifest).collect()
 }
 
 fn layers(world: &World, manifest: &Digest) -> Vec<Digest> {
@@ -40,7 +40,7 @@ async fn kyverno_cve_2022_47633_the_tag_is_resolved_once() {
             let flips = BTreeMap::from([("1.4.0".to_owned(), order.to_vec())]);
             world.registry.faults(|faults| faults.flipping_tags = flips);
             world.registry.log().clear();
-            let judged = world.judged(&world.at(":1.4.0"), Demands::default()).await.unwrap();
+            let judged = world.judged(&world.at(":1.4.0"), false).await.unwrap();
             assert_eq!((kind(&judged), judged.verdict.subject()), (verdict, &order[0]));
             let lines = world.registry.log().lines();
             let tag = lines.iter().filter(|line| line.ends_with("manifests/1.4.0")).count();
@@ -194,8 +194,8 @@ async fn oras_ghsa_298f_872v_2rcx_an_artifact_among_its_own_referrers() {
         &subject.digest,
         &[subject.clone(), nested.clone(), nested, other],
     );
-    let judged = world.judged(&world.at(":1.4.0"), Demands::default()).await.unwrap();
-    assert_eq!((kind(&judged), judged.gathered.findings.len()), ("rejected", 0));
+    let judged = world.judged(&world.at(":1.4.0"), false).await.unwrap();
+    assert_eq!((kind(&judged), judged.gathered.exhibits.len()), ("rejected", 0));
     assert!(world.registry.log().count() < 12, "{:?}", world.registry.log().lines());
 }
 
@@ -210,11 +210,10 @@ async fn hostile_registry_signature_of_a_attached_to_b() {
             *made = attachment::referrer(&b, bytes, uris::SIGNATURE, "").unwrap();
         }
         world.store(&b, &parcel);
-        let judged = world.judged(&world.at(":1.4.0"), Demands::default()).await.unwrap();
+        let judged = world.judged(&world.at(":1.4.0"), false).await.unwrap();
         assert_eq!(kind(&judged), "rejected");
-        let invalid =
-            judged.gathered.findings.iter().filter(|f| matches!(f.outcome, Came::Invalid(_)));
-        assert_eq!(invalid.count(), 2, "{:?}", judged.gathered.findings);
+        let invalid = judged.gathered.findings().filter(|f| matches!(f.outcome, Came::Invalid(_)));
+        assert_eq!(invalid.count(), 2, "{:?}", judged.gathered.exhibits);
     }
 }
 
@@ -228,7 +227,7 @@ async fn hostile_registry_same_digest_in_another_repository() {
     there.store(&subject, &signature(&subject, &here.alice));
     let keys = std::slice::from_ref(&here.alice.public);
     let (registries, reference) = (there.registries(), there.at(":1.4.0"));
-    let judged = verify::verify(&registries, &reference, keys, Demands::default(), false).await;
+    let judged = verify::verify(&registries, &reference, by(keys, false)).await;
     assert_eq!(kind(&judged.unwrap()), "accepted");
     assert_eq!(there.signed(&there.at(":1.4.0")).await, "rejected");
 }
@@ -300,14 +299,14 @@ async fn provenance_that_contradicts_the_manifest() {
         let predicate = provenance(&world, &original).await;
         world.store(&subject, &statement(&subject, &world.alice, uris::PROVENANCE, &predicate));
         let reference = world.at(":2.0.0");
-        let judged = world.judged(&reference, Demands::default()).await.unwrap();
+        let judged = world.judged(&reference, false).await.unwrap();
         assert_eq!(kind(&judged), "accepted");
         let annotations = judged.artifact.as_ref().unwrap().content.annotations();
         let standings: Vec<_> = judged
             .gathered
-            .findings
+            .exhibits
             .iter()
-            .map(|finding| policy::standing(finding, &annotations).0)
+            .map(|exhibit| policy::standing(exhibit, &annotations).0)
             .collect();
         assert!(standings.contains(&policy::Standing::Mismatch), "{standings:?}");
         assert_eq!(world.verdict(&reference).await, "rejected");
@@ -322,8 +321,8 @@ async fn provenance_that_contradicts_the_manifest() {
 /// The provenance of a published artifact, as its predicate.
 async fn provenance(world: &World, subject: &Descriptor) -> Value {
     use sluicegate::model::evidence::Claim;
-    let judged = world.judged(&world.at_digest(&subject.digest), Demands::default()).await.unwrap();
-    let found = judged.gathered.findings.iter().find_map(|f| match f.evidence()?.claim() {
+    let judged = world.judged(&world.at_digest(&subject.digest), false).await.unwrap();
+    let found = judged.gathered.findings().find_map(|f| match f.evidence()?.claim() {
         Claim::Provenance(provenance) => Some(serde_json::to_value(provenance).unwrap()),
         _ => None,
     });

@@ -52,8 +52,8 @@ use sluicegate::{
             media,
         },
         digest::Digest,
-        evidence::key::PublicKey,
-        policy::{Demands, Kind},
+        evidence::{identity::SignerId, key::PublicKey},
+        policy::{Kind, Policy},
         reference::{Place, Reference, Tag},
         statement::attachment,
         uris,
@@ -92,6 +92,11 @@ impl Signer {
     fn public_file(&self) -> PathBuf {
         self.file.with_extension("pub")
     }
+}
+
+/// What `--key` demands, and with `provenance` `--require-provenance`.
+fn by(keys: &[PublicKey], provenance: bool) -> verify::Request {
+    verify::Request::new(Policy::by_keys(keys.to_vec(), provenance))
 }
 
 fn load(file: &Path) -> SigningKey {
@@ -211,17 +216,17 @@ impl World {
 
     /// What verifying by Alice's key and her provenance comes to.
     async fn verdict(&self, what: &Reference) -> &'static str {
-        self.judged(what, Demands { provenance: true }).await.map_or_else(failed, |j| kind(&j))
+        self.judged(what, true).await.map_or_else(failed, |j| kind(&j))
     }
 
     /// What verifying by Alice's key comes to.
     async fn signed(&self, what: &Reference) -> &'static str {
-        self.judged(what, Demands::default()).await.map_or_else(failed, |j| kind(&j))
+        self.judged(what, false).await.map_or_else(failed, |j| kind(&j))
     }
 
-    async fn judged(&self, what: &Reference, demands: Demands) -> Result<Judged, Error> {
+    async fn judged(&self, what: &Reference, provenance: bool) -> Result<Judged, Error> {
         let keys = std::slice::from_ref(&self.alice.public);
-        verify::verify(&self.registries(), what, keys, demands, false).await
+        verify::verify(&self.registries(), what, by(keys, provenance)).await
     }
 
     fn tag(&self, name: &str) -> Option<Digest> {

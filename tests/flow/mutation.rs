@@ -4,7 +4,7 @@
 use sluicegate::model::{
     artifact::manifest::Manifest,
     evidence::{self, Format, Found},
-    statement::{bundle, intoto, provenance::Provenance, simple_signing},
+    statement::{attachment::Legacy, bundle, intoto, provenance::Provenance, simple_signing},
 };
 
 use super::*;
@@ -109,7 +109,7 @@ fn cosign_5016_no_document_makes_a_parser_panic() {
         attachment::signatures_with(None, &[attachment::legacy_layer(&payload, "AAAA")]);
     let signatures = signatures.unwrap().unwrap().manifest;
     let own = std::slice::from_ref(&made.descriptor);
-    let keys = std::slice::from_ref(&world.alice.public);
+    let trust = vec![world.alice.public.clone()].into();
     let mut dice = Dice(0x5016);
     let mut verified = 0;
     for _ in 0..3000 {
@@ -119,11 +119,12 @@ fn cosign_5016_no_document_makes_a_parser_panic() {
             (&payload, Format::LegacySignature),
         ] {
             let (bytes, signature) = (dice.mutate(document), Some("AAAA".to_owned()));
-            let found = Found { format, manifest: subject.digest, bytes, signature };
-            let finding = evidence::check(&subject.digest, keys, &found);
+            let legacy = Legacy { signature, ..Legacy::default() };
+            let found = Found { format, manifest: subject.digest, bytes, legacy };
+            let finding = evidence::check(&subject.digest, &trust, &found).finding;
             // Changing what is not signed may leave what is.
             verified += usize::from(finding.evidence().is_some());
-            let elsewhere = evidence::check(&Digest::of(b"y"), keys, &found);
+            let elsewhere = evidence::check(&Digest::of(b"y"), &trust, &found).finding;
             assert!(elsewhere.evidence().is_none(), "{elsewhere:?}");
         }
         let changed = dice.mutate(&statement);

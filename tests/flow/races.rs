@@ -52,9 +52,9 @@ fn by_bob(world: &World) -> impl FnOnce(&mut Request) {
 
 async fn verdict_by(world: &World, signer: &Signer, digest: &Digest) -> &'static str {
     let keys = std::slice::from_ref(&signer.public);
-    let demands = Demands { provenance: true };
+    let demands = true;
     let reference = world.at_digest(digest);
-    let judged = verify::verify(&world.registries(), &reference, keys, demands, false).await;
+    let judged = verify::verify(&world.registries(), &reference, by(keys, demands)).await;
     kind(&judged.unwrap())
 }
 

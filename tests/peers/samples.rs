@@ -9,10 +9,9 @@ use sluicegate::{
             media,
         },
         evidence::{
-            Claim, Finding, Format, Found, Outcome, check,
-            key::{Fingerprint, PublicKey},
+            self, Claim, Finding, Format, Found, Outcome, identity::SignerId, key::PublicKey,
         },
-        statement::attachment::{self, Holder},
+        statement::attachment::{self, Holder, Legacy},
     },
 };
 use zeroize::Zeroizing;
@@ -46,25 +45,31 @@ fn statements(name: &str) -> Vec<Found> {
     let blobs: BTreeMap<Digest, Vec<u8>> =
         files(&folder).into_values().map(|bytes| (Digest::of(&bytes), bytes)).collect();
     let found = |holder: Holder| {
-        let (format, signature) = match &holder {
-            Holder::Bundle(_) => (Format::Bundle, None),
-            Holder::Signature(_, signature) => (Format::LegacySignature, Some(signature.clone())),
-            Holder::Envelope(_) => (Format::LegacyAttestation, None),
+        let format = match &holder {
+            Holder::Bundle(_) => Format::Bundle,
+            Holder::Signature(..) => Format::LegacySignature,
+            Holder::Envelope(..) => Format::LegacyAttestation,
         };
+        let legacy = holder.legacy().cloned().unwrap_or_default();
         let bytes = blobs.get(&holder.layer().digest).expect("the layer's file").clone();
         Found {
             format,
             manifest: Digest::of(&sample(&format!("{name}/manifest.json"))),
             bytes,
-            signature,
+            legacy,
         }
     };
     attachment::holders(&bytes, 100).0.into_iter().map(found).collect()
 }
 
-fn verified(finding: &Finding) -> (Fingerprint, Claim) {
+/// Checks by keys alone.
+fn check(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
+    evidence::check(subject, &keys.to_vec().into(), found).finding
+}
+
+fn verified(finding: &Finding) -> (SignerId, Claim) {
     match &finding.outcome {
-        Outcome::Verified(evidence) => (*evidence.signer(), evidence.claim().clone()),
+        Outcome::Verified(evidence) => (evidence.signer().id(), evidence.claim().clone()),
         other => panic!("{other:?}"),
     }
 }
@@ -90,7 +95,7 @@ fn statements_of_peers_are_verified() {
         for (found, (format, key)) in found.iter().zip(expected) {
             assert_eq!(found.format, *format, "{name}");
             let (signer, claim) = verified(&check(&subject(), &both, found));
-            assert_eq!(signer, public(key).fingerprint(), "{name}");
+            assert_eq!(signer, SignerId::Key(public(key).fingerprint()), "{name}");
             match name.contains("att") {
                 false => assert_eq!(claim, Claim::Signature, "{name}"),
                 true => {
@@ -137,9 +142,10 @@ fn a_changed_statement_of_a_peer_is_not_verified() {
                 };
                 assert_eq!(signed(&found.bytes), signed(&changed.bytes), "{name}: byte {place}");
             }
-            let Some(signature) = &found.signature else { continue };
-            let broken =
-                Found { signature: Some(signature.replacen('M', "N", 1)), ..found.clone() };
+            let signed = found.legacy.signature.as_ref().filter(|signature| !signature.is_empty());
+            let Some(signature) = signed else { continue };
+            let signature = Some(signature.replacen('M', "N", 1));
+            let broken = Found { legacy: Legacy { signature, ..found.legacy.clone() }, ..found };
             assert!(check(&subject(), &both, &broken).evidence().is_none(), "{name}");
         }
     }

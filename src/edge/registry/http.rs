@@ -149,7 +149,7 @@ impl Http {
         } else if !is_head_unknown(&answer) {
             return Err(self.problem(answer, deadline).await.into_failure().fault);
         }
-        let read = self.read_manifest(&Key::Tag(tag.clone()), deadline).await?;
+        let read = self.read_manifest(&Key::Tag(tag.clone()), u64::MAX, deadline).await?;
         Ok(read.map(|fetched| fetched.descriptor.digest))
     }
 
@@ -157,14 +157,19 @@ impl Http {
     ///
     /// # Errors
     /// As there.
-    pub async fn manifest(&self, key: &Key) -> Result<Option<Fetched>> {
+    pub async fn manifest(&self, key: &Key, limit: u64) -> Result<Option<Fetched>> {
         let what = format!("read the manifest `{}`", name(key));
-        self.doing(&what, self.read_manifest(key, self.deadline()).await)
+        self.doing(&what, self.read_manifest(key, limit, self.deadline()).await)
     }
 
-    async fn read_manifest(&self, key: &Key, deadline: Deadline) -> Result<Option<Fetched>, Fault> {
+    async fn read_manifest(
+        &self,
+        key: &Key,
+        limit: u64,
+        deadline: Deadline,
+    ) -> Result<Option<Fetched>, Fault> {
         let call = self.call(Method::GET, &format!("manifests/{}", name(key)))?.accept(MANIFESTS);
-        let limit = self.options().limits.manifest;
+        let limit = limit.min(self.options().limits.manifest);
         let (headers, bytes) = match self.fetch(&call, limit, deadline).await? {
             Ok(read) => read,
             Err(problem) if problem.status == 404 => return Ok(None),

@@ -199,7 +199,15 @@ impl Store {
     /// [`Fault::WrongDigest`] when the bytes are not what was asked for,
     /// [`Fault::TooLarge`], and transport errors.
     pub async fn manifest(&self, key: &Key) -> Result<Option<Fetched>> {
-        each!(self, store => store.manifest(key).await)
+        each!(self, store => store.manifest(key, u64::MAX).await)
+    }
+
+    /// [`Store::manifest`], but of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Store::manifest`].
+    pub async fn manifest_within(&self, key: &Key, limit: u64) -> Result<Option<Fetched>> {
+        each!(self, store => store.manifest(key, limit).await)
     }
 
     /// Whether a manifest is there, by digest. One request (HEAD).

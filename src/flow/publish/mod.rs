@@ -34,14 +34,14 @@ use crate::{
             problem::{Problem, Severity},
         },
         digest::Digest,
-        evidence::{
-            self, Finding, Format, Found,
-            key::{Fingerprint, PublicKey},
-        },
-        policy::{self, Admitted, Demands, Verdict},
+        evidence::{self, Finding, Format, Found, Trust, identity::SignerId},
+        policy::{self, Admitted, Exhibit, Policy, Reading, Verdict, rule::Context},
         reference::{Place, Tag},
         source::{self, Source, ci::Ci},
-        statement::provenance::{self, Provenance},
+        statement::{
+            attachment::Legacy,
+            provenance::{self, Provenance},
+        },
         uris,
     },
 };
@@ -161,7 +161,7 @@ pub struct StatementLine {
     /// The manifest that holds it.
     pub manifest: Digest,
     /// Who signed it.
-    pub signer: Fingerprint,
+    pub signer: SignerId,
     /// How it is stored.
     pub format: Format,
     /// Whether this run made it.
@@ -232,17 +232,18 @@ pub async fn publish_with(
     if request.dry_run {
         return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
     }
-    let signers: Vec<Fingerprint> = request.keys.iter().map(SigningKey::fingerprint).collect();
+    let signers = signers(&request);
+    let findings: Vec<&Finding> = before.gathered.findings().collect();
     let present = Present {
         digest: &artifact.subject.digest,
         artifact: before.artifact,
-        findings: &before.gathered.findings,
+        findings: &findings,
         tags: &before.tags,
         annotations: &artifact.annotations,
     };
     let plan = plan::plan(present, &signers, &provenance.claims(), request.legacy);
     if plan.is_empty() {
-        let statements = lines(&before.gathered.findings, &signers, false);
+        let statements = lines(before.gathered.findings(), &signers, false);
         let done = Done { statements, unchanged: true, ..Done::default() };
         return Ok(artifact.outcome(&request, tags, done));
     }
@@ -355,8 +356,8 @@ async fn look(
     tags: &[Tag],
     keys: &[SigningKey],
 ) -> Result<Before> {
-    let publics: Vec<PublicKey> = keys.iter().map(|key| key.public().clone()).collect();
     let digest = &artifact.subject.digest;
+    let examine = discover::recognise(*digest, trust(keys));
     let wanted = [artifact.layer.digest, Digest::of(config::FLUX_CONFIG), Digest::of(b"{}")];
     let blobs = future::try_join_all(wanted.map(|digest| async move {
         Ok::<_, RegistryError>(store.has_blob(&digest).await?.then_some(digest))
@@ -365,13 +366,23 @@ async fn look(
         store.has_manifest(digest),
         blobs,
         tag_states(store, tags),
-        discover::gather(store, digest, &publics, registries.limits()),
+        discover::gather(store, digest, &examine, registries.limits()),
     );
     gathered.refuse_gaps()?;
     let blobs: Vec<Digest> = blobs?.into_iter().flatten().collect();
     // A manifest whose blobs were collected is not there: push it again.
     let whole = artifact.blobs().iter().all(|blob| blobs.contains(&blob.descriptor.digest));
     Ok(Before { artifact: there? && whole, blobs, tags: tags?, gathered })
+}
+
+/// Whom publishing recognises: its own keys.
+fn trust(keys: &[SigningKey]) -> Trust {
+    keys.iter().map(|key| key.public().clone()).collect::<Vec<_>>().into()
+}
+
+/// Who signs.
+fn signers(request: &Request) -> Vec<SignerId> {
+    request.keys.iter().map(|key| SignerId::Key(key.fingerprint())).collect()
 }
 
 async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
@@ -525,72 +536,65 @@ impl Run<'_> {
             let found = format!("the statement `{}` that was just written", finding.manifest);
             return Err(Error::Verdict(Box::new(Verdict::wrong_bytes(digest, found))));
         }
-        let signers: Vec<Fingerprint> =
-            self.request.keys.iter().map(SigningKey::fingerprint).collect();
+        let signers = signers(self.request);
         let mut admitted = None;
-        for signer in &signers {
-            let by_signer = |finding: &&Finding| {
-                finding.evidence().is_some_and(|evidence| evidence.signer() == signer)
+        for key in &self.request.keys {
+            let policy = Policy::by_keys(vec![key.public().clone()], true);
+            let context = Context {
+                subject: &digest,
+                annotations: &self.artifact.annotations,
+                tag: self.request.tags.first(),
+                resource: &self.request.place.name(),
+                now: clock::now(),
             };
-            let findings: Vec<Finding> =
-                before.gathered.findings.iter().chain(&own).filter(by_signer).cloned().collect();
-            let demands = Demands { provenance: true };
-            let verdict =
-                policy::judge(digest, &self.artifact.annotations, &findings, &[], demands);
-            match verdict.admit() {
+            let found = before.gathered.findings().chain(&own).cloned();
+            let exhibits: Vec<Exhibit> =
+                found.map(|finding| policy.exhibit(context, finding.into())).collect();
+            let decided = policy::judge(&policy, context, &exhibits, &[], Reading::NotRead);
+            match decided.verdict.admit() {
                 Some(token) => admitted = Some(token),
-                None => return Err(Error::Verdict(Box::new(verdict))),
+                None => return Err(Error::Verdict(Box::new(decided.verdict))),
             }
         }
         let admitted =
             admitted.ok_or_else(|| Error::Internal("publish was called without a key".into()))?;
-        let mut statements = lines(&before.gathered.findings, &signers, false);
-        statements.extend(lines(&own, &signers, true));
+        let mut statements = lines(before.gathered.findings(), &signers, false);
+        statements.extend(lines(own.iter(), &signers, true));
         Ok((admitted, statements))
     }
 
     async fn read_back(&self, parcel: &Parcel) -> Result<Vec<Finding>> {
         let digest = self.artifact.subject.digest;
-        let keys: Vec<PublicKey> =
-            self.request.keys.iter().map(|key| key.public().clone()).collect();
-        let bundles = parcel.bundles.iter().map(|made| {
-            let keys = &keys;
-            async move {
-                let key = Key::Digest(made.descriptor.digest);
-                let (manifest, bytes) = futures::try_join!(
-                    self.store.manifest(&key),
-                    self.store.blob(&made.layer, made.layer.size),
-                )?;
-                if manifest.is_none() {
-                    let action = format!("read back the statement `{}`", made.descriptor.digest);
-                    return Err(RegistryError::new(action, Fault::NotFound));
-                }
-                let found = Found {
-                    format: Format::Bundle,
-                    manifest: made.descriptor.digest,
-                    bytes: bytes.to_vec(),
-                    signature: None,
-                };
-                Ok(evidence::check(&digest, keys, &found))
+        let trust = &trust(&self.request.keys);
+        let bundles = parcel.bundles.iter().map(|made| async move {
+            let key = Key::Digest(made.descriptor.digest);
+            let (manifest, bytes) = futures::try_join!(
+                self.store.manifest(&key),
+                self.store.blob(&made.layer, made.layer.size),
+            )?;
+            if manifest.is_none() {
+                let action = format!("read back the statement `{}`", made.descriptor.digest);
+                return Err(RegistryError::new(action, Fault::NotFound));
             }
+            let found = Found {
+                format: Format::Bundle,
+                manifest: made.descriptor.digest,
+                bytes: bytes.to_vec(),
+                legacy: Legacy::default(),
+            };
+            Ok(evidence::check(&digest, trust, &found).finding)
         });
-        let legacy = parcel.legacy.iter().map(|(_, layer)| {
-            let keys = &keys;
-            async move {
-                let bytes = self.store.blob(layer, layer.size).await?;
-                let signature = layer
-                    .annotations
-                    .as_ref()
-                    .and_then(|a| a.get(media::COSIGN_SIGNATURE))
-                    .cloned();
-                let found = Found {
-                    format: Format::LegacySignature,
-                    manifest: layer.digest,
-                    bytes: bytes.to_vec(),
-                    signature,
-                };
-                Ok::<_, RegistryError>(evidence::check(&digest, keys, &found))
-            }
+        let legacy = parcel.legacy.iter().map(|(_, layer)| async move {
+            let bytes = self.store.blob(layer, layer.size).await?;
+            let annotations = layer.annotations.as_ref();
+            let signature = annotations.and_then(|a| a.get(media::COSIGN_SIGNATURE)).cloned();
+            let found = Found {
+                format: Format::LegacySignature,
+                manifest: layer.digest,
+                bytes: bytes.to_vec(),
+                legacy: Legacy { signature, ..Legacy::default() },
+            };
+            Ok::<_, RegistryError>(evidence::check(&digest, trust, &found).finding)
         });
         let (mut bundles, legacy) =
             futures::try_join!(future::try_join_all(bundles), future::try_join_all(legacy))?;
@@ -636,11 +640,14 @@ impl Run<'_> {
 }
 
 /// The verified statements of the signers, for the report.
-fn lines(findings: &[Finding], signers: &[Fingerprint], made: bool) -> Vec<StatementLine> {
+fn lines<'a>(
+    findings: impl Iterator<Item = &'a Finding>,
+    signers: &[SignerId],
+    made: bool,
+) -> Vec<StatementLine> {
     findings
-        .iter()
         .filter_map(|finding| {
-            let signer = *finding.evidence()?.signer();
+            let signer = finding.evidence()?.signer().id();
             signers.contains(&signer).then(|| StatementLine {
                 predicate_type: finding.predicate_type.clone().unwrap_or_default(),
                 manifest: finding.manifest,

@@ -4,8 +4,8 @@
 use crate::model::{
     artifact::manifest::Annotations,
     digest::Digest,
-    evidence::{Claim, Finding, Format, key::Fingerprint},
-    policy,
+    evidence::{Claim, Finding, Format, identity::SignerId},
+    policy::rule::provenance,
     reference::Tag,
     statement::provenance::Claims,
 };
@@ -63,7 +63,7 @@ pub struct Present<'a> {
     /// Whether its manifest is there.
     pub artifact: bool,
     /// The statements about it.
-    pub findings: &'a [Finding],
+    pub findings: &'a [&'a Finding],
     /// Where the tags point.
     pub tags: &'a [TagState],
     /// The annotations of the manifest.
@@ -72,19 +72,21 @@ pub struct Present<'a> {
 
 /// Decides what has to be written so that every signer's signature and a
 /// provenance with `claims` are there and every tag points at the digest.
-pub fn plan(present: Present<'_>, signers: &[Fingerprint], claims: &Claims, legacy: bool) -> Plan {
-    let missing = |signer: &Fingerprint| {
+pub fn plan(present: Present<'_>, signers: &[SignerId], claims: &Claims, legacy: bool) -> Plan {
+    let missing = |signer: &SignerId| {
         let has = |format: Option<Format>, wanted: &dyn Fn(&Claim) -> bool| {
             present.findings.iter().any(|finding| {
                 format.is_none_or(|format| finding.format == format)
-                    && finding.evidence().is_some_and(|e| e.signer() == signer && wanted(e.claim()))
+                    && finding
+                        .evidence()
+                        .is_some_and(|e| e.signer().id() == *signer && wanted(e.claim()))
             })
         };
         let signature = |claim: &Claim| *claim == Claim::Signature;
         let provenance = |claim: &Claim| match claim {
-            Claim::Provenance(provenance) => {
-                provenance.claims() == *claims
-                    && policy::disagreement(provenance, present.annotations).is_none()
+            Claim::Provenance(found) => {
+                found.claims() == *claims
+                    && provenance::disagreement(found, present.annotations).is_none()
             }
             Claim::Signature | Claim::Other { .. } => false,
         };

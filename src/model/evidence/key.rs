@@ -56,6 +56,11 @@ impl PublicKey {
         Fingerprint(Sha256::digest(&self.der).into())
     }
 
+    /// The key's SPKI in DER.
+    pub fn to_der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// The key as PEM.
     pub fn to_pem(&self) -> String {
         let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);

@@ -1,14 +1,21 @@
 //! Evidence: a statement that was checked.
 //!
 //! [`check`] is the only place that makes an [`Evidence`]: it ties a signature
-//! to a key that was given, and a signed claim to one digest. Everything that a
-//! registry says besides (annotations, descriptors, hints) is shown at most.
+//! to a key that was given or to an identity that the trust root vouches for,
+//! and a signed claim to one digest. Everything that a registry says besides
+//! (annotations, descriptors, hints) is shown at most.
+//!
+//! Whether a signer is the right one for a claim is not decided here but by a
+//! policy.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use sigstore_types::Bundle;
 
 use crate::model::{
     digest::Digest,
     statement::{
+        attachment::Legacy,
         bundle::{self, Material, Signed},
         intoto::Statement,
         provenance::Provenance,
@@ -17,9 +24,30 @@ use crate::model::{
     uris,
 };
 
+pub mod identity;
 pub mod key;
+pub mod root;
 
-use key::{Fingerprint, PublicKey};
+mod certificate;
+
+use identity::Signer;
+use key::PublicKey;
+use root::TrustRoot;
+
+/// Whom to believe that a signature is somebody's.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Keys whose signatures are recognised.
+    pub keys: Vec<PublicKey>,
+    /// Who vouches for identities and for times; without it neither is known.
+    pub root: Option<TrustRoot>,
+}
+
+impl From<Vec<PublicKey>> for Trust {
+    fn from(keys: Vec<PublicKey>) -> Self {
+        Self { keys, root: None }
+    }
+}
 
 /// How a statement is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,8 +69,8 @@ pub struct Found {
     pub manifest: Digest,
     /// The bundle, the payload or the envelope.
     pub bytes: Vec<u8>,
-    /// The signature of a legacy signature, base64, from an annotation.
-    pub signature: Option<String>,
+    /// What cosign 2 keeps in annotations beside a payload or an envelope.
+    pub legacy: Legacy,
 }
 
 /// What looking at one statement came to.
@@ -76,11 +104,12 @@ pub enum Outcome {
     Unread(String),
 }
 
-/// A claim about a digest, signed by a known key. Only [`check`] makes one.
+/// A claim about a digest, and who signed it. Only [`check`] makes one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     subject: Digest,
-    signer: Fingerprint,
+    signer: Signer,
+    times: Vec<Timestamp>,
     claim: Claim,
 }
 
@@ -106,8 +135,14 @@ impl Evidence {
     }
 
     /// Who signed it.
-    pub fn signer(&self) -> &Fingerprint {
+    pub fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    /// When it was signed at the latest, by each log and timestamp authority of
+    /// the trust root that says so, in order; none when nobody does.
+    pub fn times(&self) -> &[Timestamp] {
+        &self.times
     }
 
     /// What is claimed.
@@ -138,24 +173,46 @@ impl Finding {
     }
 }
 
-/// Checks one statement against the digest and the keys.
+/// What checking came to, with what the statement says when it was verified:
+/// for whoever judges it. A finding does not keep that, because a thousand of
+/// them would fill the memory.
+#[derive(Debug)]
+pub struct Checked {
+    /// What it came to.
+    pub finding: Finding,
+    /// The statement; `None` when it was not verified, and for a legacy
+    /// signature, which says nothing but that it is one.
+    pub statement: Option<Statement>,
+}
+
+impl From<Finding> for Checked {
+    fn from(finding: Finding) -> Self {
+        Self { finding, statement: None }
+    }
+}
+
+/// Checks one statement against the digest and whom to trust.
 ///
 /// Never fails: a bad statement is a finding, and never hides a good one.
-pub fn check(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
+pub fn check(subject: &Digest, trust: &Trust, found: &Found) -> Checked {
     if found.format == Format::LegacySignature {
-        return legacy_signature(subject, keys, found);
+        return legacy_signature(subject, trust, found).into();
     }
     let read = match found.format {
         Format::Bundle => bundle::read(&found.bytes),
-        Format::LegacyAttestation | Format::LegacySignature => bundle::read_envelope(&found.bytes),
+        Format::LegacyAttestation | Format::LegacySignature => {
+            bundle::read_envelope(&found.bytes, &found.legacy)
+        }
     };
     let finding = |outcome| Finding::new(found.format, found.manifest, outcome);
     match read {
-        Ok(signed) => {
-            let (predicate_type, outcome) = statement(subject, keys, &signed);
-            Finding { predicate_type, claimed: claimed(&signed.material), ..finding(outcome) }
+        Ok((signed, bundle)) => {
+            let attempt = Attempt { subject, trust, signed: &signed, bundle: bundle.as_ref() };
+            let (predicate_type, outcome, statement) = attempt.statement();
+            let claimed = claimed(&signed.material);
+            Checked { finding: Finding { predicate_type, claimed, ..finding(outcome) }, statement }
         }
-        Err(error) => finding(Outcome::Invalid(error.to_string())),
+        Err(error) => finding(Outcome::Invalid(error.to_string())).into(),
     }
 }
 
@@ -170,43 +227,96 @@ fn claimed(material: &Material) -> Option<String> {
     }
 }
 
-fn statement(subject: &Digest, keys: &[PublicKey], signed: &Signed) -> (Option<String>, Outcome) {
-    let statement = match Statement::parse(&signed.payload) {
-        Ok(statement) => statement,
-        Err(error) => return (None, Outcome::Invalid(error.to_string())),
-    };
-    let predicate_type = Some(statement.predicate_type.clone());
-    // A key's statement names a key; Flux does not count another.
-    let keys_only = matches!(signed.material, Material::Key { .. });
-    let signer = keys_only.then(|| signer(keys, &signed.message, &signed.signature)).flatten();
-    let Some(signer) = signer else {
-        return (predicate_type, unknown_signer(keys, &signed.material));
-    };
-    if !statement.is_about(subject) {
-        return (predicate_type, Outcome::Invalid("it is about another digest".into()));
-    }
-    let outcome = match claim(statement) {
-        Ok(claim) => Outcome::Verified(Box::new(Evidence { subject: *subject, signer, claim })),
-        Err(reason) => Outcome::Invalid(reason),
-    };
-    (predicate_type, outcome)
+/// One signed statement that is being checked.
+struct Attempt<'a> {
+    subject: &'a Digest,
+    trust: &'a Trust,
+    signed: &'a Signed,
+    bundle: Option<&'a Bundle>,
 }
 
-fn claim(statement: Statement) -> Result<Claim, String> {
+/// Who signed, and when by whose word.
+type Signing = (Signer, Vec<Timestamp>);
+
+impl Attempt<'_> {
+    fn statement(&self) -> (Option<String>, Outcome, Option<Statement>) {
+        let statement = match Statement::parse(&self.signed.payload) {
+            Ok(statement) => statement,
+            Err(error) => return (None, Outcome::Invalid(error.to_string()), None),
+        };
+        let predicate_type = Some(statement.predicate_type.clone());
+        if !statement.is_about(self.subject) {
+            return (predicate_type, self.about_another(), None);
+        }
+        let (signer, times) = match self.signing() {
+            Ok(signing) => signing,
+            Err(outcome) => return (predicate_type, outcome, None),
+        };
+        match claim(&statement) {
+            Ok(claim) => {
+                let evidence = Evidence { subject: *self.subject, signer, times, claim };
+                (predicate_type, Outcome::Verified(Box::new(evidence)), Some(statement))
+            }
+            Err(reason) => (predicate_type, Outcome::Invalid(reason), None),
+        }
+    }
+
+    fn signing(&self) -> Result<Signing, Outcome> {
+        match &self.signed.material {
+            Material::Certificate => match (self.bundle, &self.trust.root) {
+                (Some(bundle), Some(root)) => certificate::check(root, self.subject, bundle),
+                _ => Err(no_root()),
+            },
+            // A key's statement names a key; Flux does not count another.
+            Material::Key { hint } => {
+                let signed = self.signed;
+                let Some(key) = key_of(&self.trust.keys, &signed.message, &signed.signature) else {
+                    return Err(unknown_signer(&self.trust.keys, hint));
+                };
+                let times = match (self.bundle, &self.trust.root) {
+                    (Some(bundle), Some(root)) => {
+                        certificate::times(root, key, self.subject, bundle)
+                    }
+                    _ => Vec::new(),
+                };
+                Ok((Signer::Key(key.fingerprint()), times))
+            }
+        }
+    }
+
+    /// A statement about something else can never count here. That a key which
+    /// is trusted signed it is worth knowing.
+    fn about_another(&self) -> Outcome {
+        let by_known = matches!(self.signed.material, Material::Key { .. })
+            && key_of(&self.trust.keys, &self.signed.message, &self.signed.signature).is_some();
+        Outcome::Invalid(match by_known {
+            true => "it is about another digest, though a given key signed it".into(),
+            false => "it is about another digest".into(),
+        })
+    }
+}
+
+fn claim(statement: &Statement) -> Result<Claim, String> {
     match statement.predicate_type.as_str() {
         uris::SIGNATURE => Ok(Claim::Signature),
         uris::PROVENANCE => Provenance::read(&statement.predicate)
             .map(|provenance| Claim::Provenance(Box::new(provenance)))
             .map_err(|error| format!("its predicate is not SLSA provenance v1: {error}")),
-        _ => Ok(Claim::Other { predicate_type: statement.predicate_type }),
+        uris::PROVENANCE_V02 => Provenance::read_v02(&statement.predicate)
+            .map(|provenance| Claim::Provenance(Box::new(provenance)))
+            .map_err(|error| format!("its predicate is not SLSA provenance v0.2: {error}")),
+        _ => Ok(Claim::Other { predicate_type: statement.predicate_type.clone() }),
     }
 }
 
-fn legacy_signature(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
+fn legacy_signature(subject: &Digest, trust: &Trust, found: &Found) -> Finding {
     let payload = simple_signing::parse(&found.bytes);
     let docker_reference = payload.as_ref().ok().map(|payload| clip(&payload.docker_reference));
     let outcome = match payload {
-        Ok(payload) => legacy_outcome(subject, keys, found, &payload.digest),
+        Ok(payload) if payload.digest != *subject => {
+            Outcome::Invalid("it is about another digest".into())
+        }
+        Ok(_) => legacy_outcome(subject, trust, found).unwrap_or_else(|outcome| outcome),
         Err(error) => Outcome::Invalid(error.to_string()),
     };
     Finding {
@@ -216,23 +326,37 @@ fn legacy_signature(subject: &Digest, keys: &[PublicKey], found: &Found) -> Find
     }
 }
 
-fn legacy_outcome(subject: &Digest, keys: &[PublicKey], found: &Found, signed: &Digest) -> Outcome {
-    let signature = found.signature.as_deref().and_then(|text| STANDARD.decode(text).ok());
+fn legacy_outcome(subject: &Digest, trust: &Trust, found: &Found) -> Result<Outcome, Outcome> {
+    let signature = found.legacy.signature.as_deref().and_then(|text| STANDARD.decode(text).ok());
     let Some(signature) = signature else {
-        return Outcome::Invalid("its signature is missing or not base64".into());
+        return Err(Outcome::Invalid("its signature is missing or not base64".into()));
     };
-    let Some(signer) = signer(keys, &found.bytes, &signature) else {
-        return unknown_signer(keys, &Material::Key { hint: String::new() });
+    let (signer, times) = if found.legacy.certificate.is_some() {
+        let root = trust.root.as_ref().ok_or_else(no_root)?;
+        let bundle = bundle::of_legacy_signature(&found.bytes, &found.legacy)
+            .map_err(|error| Outcome::Invalid(error.to_string()))?;
+        certificate::check_blob(root, &found.bytes, &bundle)?
+    } else {
+        let key = key_of(&trust.keys, &found.bytes, &signature)
+            .ok_or_else(|| unknown_signer(&trust.keys, ""))?;
+        let times = match (&trust.root, bundle::of_legacy_signature(&found.bytes, &found.legacy)) {
+            (Some(root), Ok(bundle)) => {
+                certificate::times_of_blob(root, key, &found.bytes, &bundle)
+            }
+            _ => Vec::new(),
+        };
+        (Signer::Key(key.fingerprint()), times)
     };
-    if signed != subject {
-        return Outcome::Invalid("it is about another digest".into());
-    }
-    let evidence = Evidence { subject: *subject, signer, claim: Claim::Signature };
-    Outcome::Verified(Box::new(evidence))
+    let evidence = Evidence { subject: *subject, signer, times, claim: Claim::Signature };
+    Ok(Outcome::Verified(Box::new(evidence)))
 }
 
-fn signer(keys: &[PublicKey], message: &[u8], signature: &[u8]) -> Option<Fingerprint> {
-    keys.iter().find(|key| key.verifies(message, signature)).map(PublicKey::fingerprint)
+fn key_of<'a>(keys: &'a [PublicKey], message: &[u8], signature: &[u8]) -> Option<&'a PublicKey> {
+    keys.iter().find(|key| key.verifies(message, signature))
+}
+
+fn no_root() -> Outcome {
+    Outcome::Untrusted("signed with a certificate; no trust root was given".into())
 }
 
 /// A name that is shown and never compared; nobody needs a long one.
@@ -242,22 +366,16 @@ fn clip(name: &str) -> String {
 
 /// Why nobody known signed it. A hint that names a given key only sharpens the
 /// words: hints are not authenticated.
-fn unknown_signer(keys: &[PublicKey], material: &Material) -> Outcome {
-    match material {
-        Material::Certificate => {
-            Outcome::Untrusted("signed with a certificate; only keys were given".into())
-        }
-        Material::Key { .. } if keys.is_empty() => Outcome::Untrusted("no key was given".into()),
-        Material::Key { hint } => {
-            let named = keys.iter().find(|key| bundle::hint(key.fingerprint().as_bytes()) == *hint);
-            match named {
-                Some(key) => Outcome::Invalid(format!(
-                    "it claims `{}`, whose signature this is not",
-                    key.fingerprint()
-                )),
-                None => Outcome::Untrusted("no given key made this signature".into()),
-            }
-        }
+fn unknown_signer(keys: &[PublicKey], hint: &str) -> Outcome {
+    if keys.is_empty() {
+        return Outcome::Untrusted("signed with a key; no key was given".into());
+    }
+    match keys.iter().find(|key| bundle::hint(key.fingerprint().as_bytes()) == hint) {
+        Some(key) => Outcome::Invalid(format!(
+            "it claims `{}`, whose signature this is not",
+            key.fingerprint()
+        )),
+        None => Outcome::Untrusted("no given key made this signature".into()),
     }
 }
 

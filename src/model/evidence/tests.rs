@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sigstore_crypto::KeyPair;
 
-use super::*;
+use super::{identity::SignerId, *};
 use crate::model::statement::intoto;
 
 struct Signer {
@@ -25,11 +25,16 @@ impl Signer {
 }
 
 fn found(format: Format, bytes: Vec<u8>) -> Found {
-    Found { format, manifest: Digest::of(&bytes), bytes, signature: None }
+    Found { format, manifest: Digest::of(&bytes), bytes, legacy: Legacy::default() }
 }
 
 fn signature_payload(digest: &Digest) -> Vec<u8> {
     intoto::write(digest, None, uris::SIGNATURE, &json!({})).unwrap()
+}
+
+/// Checks by keys alone.
+fn check(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
+    super::check(subject, &keys.to_vec().into(), found).finding
 }
 
 #[test]
@@ -40,7 +45,7 @@ fn a_signature_by_a_given_key_about_the_digest_is_evidence() {
     let finding = check(&digest, &[signer_new().public, signer.public], &found);
     let evidence = finding.evidence().expect("verified");
     assert_eq!(*evidence.claim(), Claim::Signature);
-    assert_eq!(*evidence.signer(), fingerprint);
+    assert_eq!(evidence.signer().id(), SignerId::Key(fingerprint));
     assert_eq!(*evidence.subject(), digest);
 }
 
@@ -109,7 +114,7 @@ fn legacy_signatures_are_read_and_bound() {
         format: Format::LegacySignature,
         manifest: Digest::of(bytes),
         bytes: bytes.to_vec(),
-        signature,
+        legacy: Legacy { signature, ..Legacy::default() },
     };
     let keys = std::slice::from_ref(&signer.public);
     assert!(check(&digest, keys, &legacy(&payload, sign(&payload))).evidence().is_some());

@@ -1,276 +1,359 @@
 //! What must be known about a digest, and the verdict about it.
 //!
+//! A [`Policy`] is a list of obligations, every one of which must be met. An
+//! obligation demands a statement: of a kind ([`rule`]), by signers
+//! ([`signers`]), no older than an age, meeting conditions ([`expression`]); or
+//! it is any or all of others.
+//!
+//! Judging takes two steps, because statements are many and large and are read
+//! one by one. [`Policy::exhibit`] looks at one statement while its bytes are
+//! there and keeps how it stands for each demand; [`judge`] puts these together
+//! and decides.
+//!
 //! A verdict is accepted, rejected or unknown. It is monotone: no further
 //! statement turns accepted into rejected, since a registry could withhold it;
 //! and no fault turns rejected or unknown into accepted. Only
 //! [`Verdict::admit`] makes an [`Admitted`], and whatever moves a tag or a ref
 //! takes one.
 
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
 use crate::model::{
-    artifact::{manifest::Annotations, media},
-    digest::Digest,
-    evidence::{Claim, Evidence, Finding, Outcome},
-    source,
-    statement::provenance::Provenance,
-    uris,
+    evidence::{Checked, Evidence, Finding, Trust, key::PublicKey, root::TrustRoot},
+    statement::intoto::Statement,
 };
 
-/// What is demanded of an artifact that is judged by keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Demands {
-    /// Whether verified provenance that agrees with the annotations is needed
-    /// as well.
-    pub provenance: bool,
+pub mod expression;
+mod judge;
+pub mod pattern;
+pub mod rule;
+pub mod signers;
+mod verdict;
+
+use expression::{Condition, Input};
+pub use judge::{Decision, MetBy, Reading, Ruling, Standing, judge, standing};
+use rule::{Context, Rule, Seen, Shortfall, provenance::LockDemand};
+use signers::{SignerEntry, Who};
+pub use verdict::{Admitted, Gap, Kind, Reason, Verdict};
+
+/// How far a claimed time may lie ahead of the clock that judges it.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What must be known about a digest.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its name, when it has one.
+    pub name: Option<String>,
+    /// The obligations; every one must be met.
+    pub require: Vec<Obligation>,
+    /// Who vouches for identities and times.
+    pub root: Option<TrustRoot>,
 }
 
-/// The outcome of judging a digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    subject: Digest,
-    kind: Kind,
+/// Something that must be known.
+#[derive(Debug, Clone)]
+pub struct Obligation {
+    /// Its name.
+    pub name: String,
+    /// What is demanded.
+    pub demand: Demand,
 }
 
-/// The three verdicts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// Everything demanded is known.
-    Accepted,
-    /// Something demanded is missing, and nothing unread could supply it.
-    Rejected(Vec<Reason>),
-    /// Something demanded is missing, and something could not be read.
-    Unknown(Vec<Reason>),
+/// What an obligation demands.
+#[derive(Debug, Clone)]
+pub enum Demand {
+    /// A statement.
+    Statement(Box<StatementDemand>),
+    /// One of these.
+    Any(Vec<Obligation>),
+    /// Each of these.
+    All(Vec<Obligation>),
 }
 
-/// Why a digest was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// A stable name, such as `no-signature`.
-    pub code: &'static str,
-    /// What was found.
-    pub found: String,
-    /// What was wanted.
-    pub wanted: String,
-    /// What to do.
-    pub hint: String,
+/// A statement that is demanded. All of it must hold for the same statement.
+#[derive(Debug, Clone)]
+pub struct StatementDemand {
+    /// What it must be and say.
+    pub rule: Rule,
+    /// Who may sign it.
+    pub signers: Vec<SignerEntry>,
+    /// How many of them must have, each by a signer of its own.
+    pub threshold: usize,
+    /// How old it may be.
+    pub max_age: Option<SignedDuration>,
+    /// What else it must say.
+    pub conditions: Vec<Condition>,
 }
 
-/// A digest that was accepted. Only [`Verdict::admit`] makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admitted(Digest);
-
-impl Admitted {
-    /// The digest.
-    pub fn digest(&self) -> &Digest {
-        &self.0
-    }
-}
-
-impl Verdict {
-    /// The digest that was judged.
-    pub fn subject(&self) -> &Digest {
-        &self.subject
-    }
-
-    /// Which of the three.
-    pub fn kind(&self) -> &Kind {
-        &self.kind
-    }
-
-    /// The token that lets a tag or a ref move; only for accepted.
-    pub fn admit(&self) -> Option<Admitted> {
-        match self.kind {
-            Kind::Accepted => Some(Admitted(self.subject)),
-            Kind::Rejected(_) | Kind::Unknown(_) => None,
+impl Policy {
+    /// A signature by any of these keys, and with `provenance` also provenance by
+    /// the same: what `--key` means.
+    pub fn by_keys(keys: Vec<PublicKey>, provenance: bool) -> Self {
+        if !provenance || keys.len() == 1 {
+            return Self::by(vec![SignerEntry::always(Who::Keys(keys))], provenance);
         }
-    }
-
-    /// The reasons; none when accepted.
-    pub fn reasons(&self) -> &[Reason] {
-        match &self.kind {
-            Kind::Accepted => &[],
-            Kind::Rejected(reasons) | Kind::Unknown(reasons) => reasons,
-        }
-    }
-
-    /// Unknown, because something that is demanded could not be read.
-    pub fn unread(subject: Digest, gap: &Gap) -> Self {
-        Self { subject, kind: Kind::Unknown(vec![unread_reason(gap)]) }
-    }
-
-    /// A rejection because bytes are not what a digest names.
-    pub fn wrong_bytes(subject: Digest, found: String) -> Self {
-        let reason = Reason {
-            code: "wrong-bytes",
-            found,
-            wanted: "content that hashes to the digest it is stored under".into(),
-            hint: "do not use this copy; publish again or copy from an intact registry".into(),
+        let of = |key: PublicKey| Obligation {
+            name: key.fingerprint().to_string(),
+            demand: Demand::All(
+                Self::by(vec![SignerEntry::always(Who::Keys(vec![key]))], true).require,
+            ),
         };
-        Self { subject, kind: Kind::Rejected(vec![reason]) }
+        let any = Demand::Any(keys.into_iter().map(of).collect());
+        let obligation = Obligation { name: "signed-and-attested".into(), demand: any };
+        Self { name: None, require: vec![obligation], root: None }
+    }
+
+    /// A signature by one of these signers, and with `provenance` also
+    /// provenance by one of them.
+    pub fn by(signers: Vec<SignerEntry>, provenance: bool) -> Self {
+        let demand = |name: &str, rule| Obligation {
+            name: name.to_owned(),
+            demand: Demand::Statement(Box::new(StatementDemand {
+                rule,
+                signers: signers.clone(),
+                threshold: 1,
+                max_age: None,
+                conditions: Vec::new(),
+            })),
+        };
+        let mut require = vec![demand("signature", Rule::Signature)];
+        if provenance {
+            require.push(demand("provenance", Rule::Provenance(Box::default())));
+        }
+        Self { name: None, require, root: None }
+    }
+
+    /// Whom a check must recognise so that this policy can be judged.
+    pub fn trust(&self) -> Trust {
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for demand in self.demands() {
+            for entry in &demand.signers {
+                let Who::Keys(more) = &entry.who else { continue };
+                for key in more {
+                    if keys.iter().all(|known| known.fingerprint() != key.fingerprint()) {
+                        keys.push(key.clone());
+                    }
+                }
+            }
+        }
+        Trust { keys, root: self.root.clone() }
+    }
+
+    /// The statements that are demanded, in the order of the policy. A
+    /// [`Vote`] names one by its place here.
+    pub fn demands(&self) -> Vec<&StatementDemand> {
+        fn collect<'a>(obligations: &'a [Obligation], into: &mut Vec<&'a StatementDemand>) {
+            for obligation in obligations {
+                match &obligation.demand {
+                    Demand::Statement(demand) => into.push(demand),
+                    Demand::Any(inner) | Demand::All(inner) => collect(inner, into),
+                }
+            }
+        }
+        let mut demands = Vec::new();
+        collect(&self.require, &mut demands);
+        demands
+    }
+
+    /// How much of a lock any obligation wants; `None` when none does.
+    pub fn lock_demands(&self) -> Vec<LockDemand> {
+        let lock = |demand: &StatementDemand| match &demand.rule {
+            Rule::Provenance(rule) => rule.lock,
+            _ => None,
+        };
+        self.demands().into_iter().filter_map(lock).collect()
+    }
+
+    /// How a statement stands for each demand, while what it says is there.
+    pub fn exhibit(&self, context: Context<'_>, checked: Checked) -> Exhibit {
+        let Checked { finding, statement } = checked;
+        let Some(evidence) = finding.evidence() else { return Exhibit::from(finding) };
+        let mut votes = Vec::new();
+        let named = self.names(evidence);
+        if evidence.subject() == context.subject {
+            let seen = Seen { evidence, statement: statement.as_ref() };
+            let predicate_type = finding.predicate_type.as_deref().unwrap_or_default();
+            for (place, demand) in self.demands().into_iter().enumerate() {
+                if demand.rule.is_about(predicate_type) {
+                    votes.push(demand.vote(place, seen, context));
+                }
+            }
+        }
+        Exhibit { finding, votes, named }
+    }
+
+    /// Whether any demand names the signer.
+    fn names(&self, evidence: &Evidence) -> bool {
+        let mut entries = self.demands().into_iter().flat_map(|demand| &demand.signers);
+        entries.any(|entry| entry.who.is(evidence.signer()))
     }
 }
 
-/// Something that could not be read and might have held evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    /// What it is, such as "the referrers of `sha256:…`".
-    pub what: String,
-    /// Why it could not be read.
-    pub why: String,
-    /// Whether it was left out because of a cap rather than a fault.
-    pub cap: bool,
+/// A statement that was checked, and how it stands for each demand of a policy.
+#[derive(Debug, Clone)]
+pub struct Exhibit {
+    /// What checking it came to.
+    pub finding: Finding,
+    /// How it stands for each demand that is about its type.
+    pub votes: Vec<Vote>,
+    /// Whether any demand names its signer.
+    pub named: bool,
 }
 
-/// How one finding stands after judging.
+impl Exhibit {
+    /// One of somebody who was looked for, without a policy.
+    pub fn recognised(finding: Finding) -> Self {
+        Self { finding, votes: Vec::new(), named: true }
+    }
+}
+
+impl From<Finding> for Exhibit {
+    /// One that stands for nothing.
+    fn from(finding: Finding) -> Self {
+        Self { finding, votes: Vec::new(), named: false }
+    }
+}
+
+/// How a statement stands for one demand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vote {
+    /// The place of the demand in [`Policy::demands`].
+    pub demand: usize,
+    /// The signer entries that its signer meets.
+    pub entries: Vec<usize>,
+    /// Why it does not count, when it does not.
+    pub shortfall: Option<Shortfall>,
+    /// When it was made, by `maxAge`'s measure, and who says so.
+    pub made: Option<Made>,
+}
+
+/// When a statement was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It counts for what it says.
-    Verified,
-    /// A verified provenance that contradicts the manifest's annotations.
-    Mismatch,
-    /// Nobody known signed it.
-    Untrusted,
-    /// It can never count.
-    Invalid,
-    /// It could not be read.
-    Unread,
+pub enum Made {
+    /// A log or a timestamp authority says so.
+    Verified(Timestamp),
+    /// The signer says so.
+    Claimed(Timestamp),
 }
 
-/// Judges `subject` by what was found.
-///
-/// `findings` must all come from checks against `subject`; evidence about
-/// another digest is ignored.
-pub fn judge(
-    subject: Digest,
-    annotations: &Annotations,
-    findings: &[Finding],
-    gaps: &[Gap],
-    demands: Demands,
-) -> Verdict {
-    let evidence: Vec<&Evidence> = findings
-        .iter()
-        .filter_map(Finding::evidence)
-        .filter(|evidence| *evidence.subject() == subject)
-        .collect();
-    let mut reasons = Vec::new();
-    if !evidence.iter().any(|e| *e.claim() == Claim::Signature) {
-        reasons.push(no_signature(findings));
-    }
-    if demands.provenance && !evidence.iter().any(|e| provenance_agrees(e, annotations)) {
-        reasons.push(no_provenance(&evidence, annotations));
-    }
-    let unread: Vec<Gap> = findings.iter().filter_map(unread_gap).collect();
-    let kind = match (reasons.is_empty(), gaps.is_empty() && unread.is_empty()) {
-        (true, _) => Kind::Accepted,
-        (false, true) => Kind::Rejected(reasons),
-        (false, false) => {
-            reasons.extend(gaps.iter().chain(unread.iter().take(SHOWN)).map(unread_reason));
-            Kind::Unknown(reasons)
+impl Made {
+    /// The time.
+    pub fn time(self) -> Timestamp {
+        match self {
+            Self::Verified(time) | Self::Claimed(time) => time,
         }
-    };
-    Verdict { subject, kind }
-}
-
-/// How many statements that were not read are named as reasons.
-const SHOWN: usize = 5;
-
-fn unread_gap(finding: &Finding) -> Option<Gap> {
-    match &finding.outcome {
-        Outcome::Unread(why) => {
-            let what = format!("the statement `{}`", finding.manifest);
-            Some(Gap { what, why: why.clone(), cap: false })
-        }
-        _ => None,
     }
 }
 
-/// How a finding stands, for showing it.
-pub fn standing(finding: &Finding, annotations: &Annotations) -> (Standing, Option<String>) {
-    match &finding.outcome {
-        Outcome::Untrusted(why) => (Standing::Untrusted, Some(why.clone())),
-        Outcome::Invalid(why) => (Standing::Invalid, Some(why.clone())),
-        Outcome::Unread(why) => (Standing::Unread, Some(why.clone())),
-        Outcome::Verified(evidence) => match evidence.claim() {
-            Claim::Provenance(provenance) => match disagreement(provenance, annotations) {
-                Some(why) => (Standing::Mismatch, Some(why)),
-                None => (Standing::Verified, None),
-            },
-            Claim::Signature | Claim::Other { .. } => (Standing::Verified, None),
-        },
-    }
-}
-
-fn provenance_agrees(evidence: &Evidence, annotations: &Annotations) -> bool {
-    matches!(evidence.claim(), Claim::Provenance(p) if disagreement(p, annotations).is_none())
-}
-
-/// How a provenance contradicts the manifest's annotations, if it does.
-///
-/// Ours must say exactly what the annotations say. Another builder's must name
-/// the commit that the revision names, where both name one.
-pub fn disagreement(provenance: &Provenance, annotations: &Annotations) -> Option<String> {
-    let annotation = |key: &str| annotations.get(key).map_or("", String::as_str);
-    let (url, revision) = (annotation(media::SOURCE), annotation(media::REVISION));
-    let differs = |what: &str, signed: &str, written: &str| {
-        (signed != written).then(|| {
-            format!("the provenance says {what} `{signed}`, the manifest says `{written}`")
-        })
-    };
-    if provenance.build_definition.build_type == uris::BUILD_TYPE {
-        let Some(parameters) = provenance.parameters() else {
-            return Some("the provenance's parameters are not those of its build type".into());
+impl StatementDemand {
+    fn vote(&self, place: usize, seen: Seen<'_>, context: Context<'_>) -> Vote {
+        let named: Vec<usize> = (0..self.signers.len())
+            .filter(|at| {
+                self.signers.get(*at).is_some_and(|entry| entry.who.is(seen.evidence.signer()))
+            })
+            .collect();
+        let valid = |at: &usize| {
+            self.signers.get(*at).is_some_and(|entry| entry.is_valid(seen.evidence, context.now))
         };
-        let commit = source::commit_of(revision).unwrap_or("(none)");
-        return differs("source", &parameters.source.repository, url)
-            .or_else(|| differs("revision", &parameters.source.revision, revision))
-            .or_else(|| differs("commit", provenance.commit().unwrap_or("(none)"), commit));
+        let entries: Vec<usize> = named.iter().copied().filter(valid).collect();
+        let made = match seen.evidence.times().first() {
+            Some(time) => Some(Made::Verified(*time)),
+            None => self.rule.claimed_time(seen).map(Made::Claimed),
+        };
+        let shortfall = match (named.is_empty(), entries.is_empty()) {
+            (true, _) => Some(self.unknown_signer(seen.evidence)),
+            (false, true) => Some(outside_window(seen.evidence)),
+            (false, false) => self
+                .rule
+                .meets(seen, context)
+                .and_then(|()| self.fresh(made, context.now))
+                .and_then(|()| self.conditions(seen, context))
+                .err(),
+        };
+        Vote { demand: place, entries, shortfall, made }
     }
-    // Without a commit in the revision there is nothing to compare; with one, a
-    // provenance that names none proves nothing about it.
-    let written = source::commit_of(revision)?;
-    differs("commit", provenance.commit().unwrap_or("(none)"), written)
+
+    fn unknown_signer(&self, evidence: &Evidence) -> Shortfall {
+        Shortfall {
+            code: "untrusted-signer",
+            found: format!("signed by {}", evidence.signer()),
+            wanted: self.signers_words(),
+            hint: "check that the signer is the one that the policy names",
+        }
+    }
+
+    fn signers_words(&self) -> String {
+        let names: Vec<String> = self.signers.iter().map(|entry| entry.who.words()).collect();
+        format!("signed by {}", names.join(", or "))
+    }
+
+    /// Whether it is young enough. Its age counts from the earliest verified
+    /// time, else from what it claims; without either nobody knows.
+    fn fresh(&self, made: Option<Made>, now: Timestamp) -> Result<(), Shortfall> {
+        let Some(max_age) = self.max_age else { return Ok(()) };
+        let old = |found: String| Shortfall {
+            code: "too-old",
+            found,
+            wanted: format!("made at most {max_age:#} ago"),
+            hint: "make the statement again",
+        };
+        let Some(made) = made else {
+            return Err(old("a statement that does not say when it was made".into()));
+        };
+        let age = now.duration_since(made.time());
+        if matches!(made, Made::Claimed(_)) && age < -SKEW {
+            return Err(old(format!("made at {}, as it claims, which is to come", made.time())));
+        }
+        match age > max_age {
+            true => Err(old(format!("made at {}", made.time()))),
+            false => Ok(()),
+        }
+    }
+
+    fn conditions(&self, seen: Seen<'_>, context: Context<'_>) -> Result<(), Shortfall> {
+        if self.conditions.is_empty() {
+            return Ok(());
+        }
+        let statement = seen.statement.map_or(Value::Null, Statement::to_value);
+        let artifact = json!({
+            "digest": context.subject.to_string(),
+            "annotations": context.annotations,
+            "reference": context.resource,
+            "tag": context.tag.map(ToString::to_string),
+        });
+        let predicate = seen.predicate();
+        for Condition { expression, message } in &self.conditions {
+            let input = Input { statement: &statement, predicate, artifact: &artifact };
+            let found = match expression.evaluate(input) {
+                Ok(true) => continue,
+                Ok(false) => format!("`{}` is false", expression.as_str()),
+                Err(error) => format!("`{}`: {error}", expression.as_str()),
+            };
+            return Err(Shortfall {
+                code: "condition",
+                found,
+                wanted: message.clone(),
+                hint: "`sluicegate inspect` shows what the statement says",
+            });
+        }
+        Ok(())
+    }
 }
 
-fn no_signature(findings: &[Finding]) -> Reason {
-    let verified = findings.iter().filter(|f| f.evidence().is_some()).count();
-    let found = match (findings.len(), verified) {
-        (0, _) => "no statement at all".to_owned(),
-        (all, 0) => format!("{all} statement(s), none by a given key"),
-        (all, some) => {
-            format!("{all} statement(s), {some} by a given key, none of them a signature")
+fn outside_window(evidence: &Evidence) -> Shortfall {
+    let found = match evidence.times() {
+        [] => "a signer who is not valid now, and no verified time of signing".to_owned(),
+        times => {
+            let times: Vec<String> = times.iter().map(Timestamp::to_string).collect();
+            format!("signed at {}", times.join(" and "))
         }
     };
-    Reason {
-        code: "no-signature",
+    Shortfall {
+        code: "signer-expired",
         found,
-        wanted: "a cosign signature of this digest by a given key".into(),
-        hint: "check that the key is the publisher's; `sluicegate inspect` shows who signed what"
-            .into(),
-    }
-}
-
-fn no_provenance(evidence: &[&Evidence], annotations: &Annotations) -> Reason {
-    let contradiction = evidence.iter().find_map(|e| match e.claim() {
-        Claim::Provenance(provenance) => disagreement(provenance, annotations),
-        Claim::Signature | Claim::Other { .. } => None,
-    });
-    let (code, found) = match contradiction {
-        Some(why) => ("provenance-mismatch", why),
-        None => ("no-provenance", "no provenance by a given key".into()),
-    };
-    Reason {
-        code,
-        found,
-        wanted: "SLSA provenance by a given key that agrees with the manifest's annotations".into(),
-        hint: "publish with `sluicegate publish`, which writes it".into(),
-    }
-}
-
-fn unread_reason(gap: &Gap) -> Reason {
-    Reason {
-        code: "unread",
-        found: format!("{} could not be read: {}", gap.what, gap.why),
-        wanted: "everything that might hold a statement, read".into(),
-        hint: "try again; if it stays so, look at the registry".into(),
+        wanted: "signed while the signer was valid (`validFrom`, `validUntil`)".into(),
+        hint: "sign with a current key; a timestamp (`--timestamp-url`) lets old signatures count",
     }
 }
 

@@ -1,12 +1,16 @@
 //! Verdicts by key: what counts, what does not, and that no fault helps.
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 use sigstore_crypto::KeyPair;
 
 use super::*;
 use crate::model::{
-    evidence::{self, Format, Found, key::PublicKey},
-    statement::{bundle, intoto},
+    artifact::{manifest::Annotations, media},
+    digest::Digest,
+    evidence::{self, Format, Found, Outcome, key::PublicKey},
+    statement::{attachment::Legacy, bundle, intoto},
     uris,
 };
 
@@ -27,17 +31,25 @@ fn subject() -> Digest {
     Digest::of(b"artifact")
 }
 
-/// A statement about `about`, signed by a key that is given.
+/// The key that every statement here is signed with.
+fn pair() -> &'static KeyPair {
+    static PAIR: OnceLock<KeyPair> = OnceLock::new();
+    PAIR.get_or_init(|| KeyPair::generate_ecdsa_p256().unwrap())
+}
+
+fn key() -> PublicKey {
+    PublicKey::from_spki(pair().public_key_der().unwrap().as_bytes().to_vec()).unwrap()
+}
+
+/// A statement about `about`, signed by the key that is given.
 fn signed(about: &Digest, predicate_type: &str, predicate: &Value) -> Finding {
-    let pair = KeyPair::generate_ecdsa_p256().unwrap();
-    let key = PublicKey::from_spki(pair.public_key_der().unwrap().as_bytes().to_vec()).unwrap();
     let payload = intoto::write(about, None, predicate_type, predicate).unwrap();
-    let signature = pair.sign(&bundle::message(&payload)).unwrap();
-    let fingerprint = key.fingerprint();
+    let signature = pair().sign(&bundle::message(&payload)).unwrap();
+    let fingerprint = key().fingerprint();
     let bytes = bundle::write(&payload, signature.as_bytes(), fingerprint.as_bytes()).unwrap();
-    let found =
-        Found { format: Format::Bundle, manifest: Digest::of(&bytes), bytes, signature: None };
-    evidence::check(about, &[key], &found)
+    let manifest = Digest::of(&bytes);
+    let found = Found { format: Format::Bundle, manifest, bytes, legacy: Legacy::default() };
+    evidence::check(about, &vec![key()].into(), &found).finding
 }
 
 fn signature() -> Finding {
@@ -72,7 +84,18 @@ fn gap() -> Gap {
 }
 
 fn verdict(findings: &[Finding], gaps: &[Gap], provenance: bool) -> &'static str {
-    let verdict = judge(subject(), &annotations(), findings, gaps, Demands { provenance });
+    let policy = Policy::by_keys(vec![key()], provenance);
+    let (subject, annotations) = (subject(), annotations());
+    let context = Context {
+        subject: &subject,
+        annotations: &annotations,
+        tag: None,
+        resource: "oci://registry.example/shop",
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let exhibits: Vec<Exhibit> =
+        findings.iter().map(|finding| policy.exhibit(context, finding.clone().into())).collect();
+    let Decision { verdict, .. } = judge(&policy, context, &exhibits, gaps, Reading::NotRead);
     assert_eq!(verdict.admit().is_some(), matches!(verdict.kind(), Kind::Accepted));
     assert_eq!(verdict.reasons().is_empty(), matches!(verdict.kind(), Kind::Accepted));
     match verdict.kind() {
@@ -116,7 +139,10 @@ fn provenance_that_contradicts_the_annotations_does_not_count() {
         (REPOSITORY, format!("other@sha1:{}", "a".repeat(40))),
     ] {
         let bad = provenance(repository, &revision);
-        assert_eq!(standing(&bad, &annotations()).0, Standing::Mismatch);
+        assert_eq!(
+            standing(&Exhibit::recognised(bad.clone()), &annotations()).0,
+            Standing::Mismatch
+        );
         assert_eq!(verdict(&[signature(), bad.clone()], &[], true), "rejected");
         let good = provenance(REPOSITORY, &super::tests::revision());
         assert_eq!(verdict(&[signature(), bad, good], &[], true), "accepted", "monotone");

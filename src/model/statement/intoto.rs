@@ -59,6 +59,17 @@ impl Statement {
         Ok(Self { subjects, predicate_type, predicate })
     }
 
+    /// The statement as JSON, for conditions: its type, its predicate type and
+    /// the SHA-256 digests of its subjects.
+    pub fn to_value(&self) -> Value {
+        let subject = |digest: &Digest| json!({"digest": {"sha256": digest.hex()}});
+        json!({
+            "_type": STATEMENT_V1,
+            "subject": self.subjects.iter().map(subject).collect::<Vec<_>>(),
+            "predicateType": self.predicate_type,
+        })
+    }
+
     /// Whether the statement is about `digest`.
     pub fn is_about(&self, digest: &Digest) -> bool {
         self.subjects.contains(digest)

@@ -25,10 +25,23 @@ use crate::model::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provenance {
+    /// Which version of the specification it was written by.
+    #[serde(skip)]
+    pub generation: Generation,
     /// What was built, from what, how.
     pub build_definition: BuildDefinition,
     /// Who built it, when.
     pub run_details: RunDetails,
+}
+
+/// The versions of SLSA provenance that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Generation {
+    /// `https://slsa.dev/provenance/v1`.
+    #[default]
+    V1,
+    /// `https://slsa.dev/provenance/v0.2`, translated into the terms of v1.
+    V02,
 }
 
 /// The inputs of a build.
@@ -170,6 +183,7 @@ pub fn write(build: Build<'_>) -> Provenance {
     resolved_dependencies.extend(lock.iter().flat_map(|lock| lock.locked.iter().map(dependency)));
     let parameters = parameters(source, build.tags);
     Provenance {
+        generation: Generation::V1,
         build_definition: BuildDefinition {
             build_type: uris::BUILD_TYPE.into(),
             external_parameters: serde_json::to_value(parameters).unwrap_or(Value::Null),
@@ -283,9 +297,64 @@ impl Provenance {
         Self::deserialize(predicate)
     }
 
+    /// Reads a predicate of SLSA v0.2 in the terms of v1: `configSource` becomes
+    /// the first dependency and the materials follow it.
+    ///
+    /// # Errors
+    /// The parser's message.
+    pub fn read_v02(predicate: &Value) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct V02 {
+            builder: Builder,
+            build_type: String,
+            #[serde(default)]
+            invocation: Invocation,
+            #[serde(default)]
+            metadata: Times,
+            #[serde(default)]
+            materials: Vec<ResourceDescriptor>,
+        }
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Invocation {
+            config_source: ResourceDescriptor,
+        }
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Times {
+            build_invocation_id: Option<String>,
+            build_started_on: Option<String>,
+            build_finished_on: Option<String>,
+        }
+        let V02 { builder, build_type, invocation, metadata, materials } =
+            V02::deserialize(predicate)?;
+        let mut resolved_dependencies = vec![invocation.config_source];
+        resolved_dependencies.extend(materials);
+        Ok(Self {
+            generation: Generation::V02,
+            build_definition: BuildDefinition {
+                build_type,
+                external_parameters: Value::Null,
+                internal_parameters: None,
+                resolved_dependencies,
+            },
+            run_details: RunDetails {
+                builder,
+                metadata: Metadata {
+                    invocation_id: metadata.build_invocation_id,
+                    started_on: metadata.build_started_on,
+                    finished_on: metadata.build_finished_on,
+                },
+                byproducts: Vec::new(),
+            },
+        })
+    }
+
     /// The parameters, when the build type is ours.
     pub fn parameters(&self) -> Option<Parameters> {
-        if self.build_definition.build_type != uris::BUILD_TYPE {
+        let ours = self.build_definition.build_type == uris::BUILD_TYPE;
+        if self.generation != Generation::V1 || !ours {
             return None;
         }
         Parameters::deserialize(&self.build_definition.external_parameters).ok()

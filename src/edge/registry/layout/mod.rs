@@ -96,9 +96,9 @@ impl Layout {
     /// # Errors
     /// [`Fault::WrongDigest`] when the file holds other bytes, [`Fault::Malformed`]
     /// when a tag points at a manifest that is missing.
-    pub async fn manifest(&self, key: &Key) -> Result<Option<Fetched>> {
+    pub async fn manifest(&self, key: &Key, limit: u64) -> Result<Option<Fetched>> {
         let wanted = key.clone();
-        let limit = self.max_manifest;
+        let limit = limit.min(self.max_manifest);
         self.blocking(format!("read the manifest {}", name(key)), move |root| {
             manifest(root, &wanted, limit)
         })
