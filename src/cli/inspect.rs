@@ -109,7 +109,7 @@ pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
 
 fn view(reference: &Reference, found: &Inspection) -> View {
     let content = &found.artifact.content;
-    let annotations = content.annotations();
+    let annotations = content.annotations.clone();
     let manifest = &found.artifact.manifest.descriptor;
     let objects = found.inside.as_ref().ok().map(objects);
     View {

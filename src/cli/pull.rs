@@ -67,7 +67,7 @@ pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
 }
 
 fn view(reference: &Reference, directory: String, pulled: &Pulled) -> View {
-    let annotations = pulled.artifact.content.annotations();
+    let annotations = pulled.artifact.content.annotations.clone();
     View {
         schema: "sluicegate.dev/pull/v1",
         reference: reference.to_string(),

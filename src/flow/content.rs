@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::{
     edge::files,
     model::{
-        artifact::{manifest::Descriptor, media},
+        artifact::manifest::Descriptor,
         bundle::{
             check,
             need::Need,
@@ -52,15 +52,15 @@ pub struct File<'a> {
     pub bytes: Option<&'a [u8]>,
 }
 
-/// The layer that holds the bundle: Flux's, else the first. It announces at
-/// most `limit` bytes.
+/// The layer that holds the bundle: the first, as Flux takes it, whatever others
+/// there are. What is shown, compared and extracted is what the cluster gets. It
+/// announces at most `limit` bytes.
 ///
 /// # Errors
 /// [`Error::Usage`] when there is none to choose; [`ExtractError::TooLarge`].
 pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
-    let layers = &artifact.content.layers;
-    let flux = layers.iter().find(|layer| layer.media_type == media::FLUX_CONTENT);
-    let layer = flux.or(layers.first()).ok_or_else(|| {
+    artifact.content.intact()?;
+    let layer = artifact.content.layers.first().ok_or_else(|| {
         Error::usage(
             format!("`{}` has no layer", artifact.digest()),
             "an image index or an empty artifact holds no bundle; name one that was published",

@@ -245,7 +245,8 @@ impl Reader<'_> {
         let layer = holder.layer();
         let failed = |outcome| Finding::new(format, manifest, outcome).into();
         if layer.size > self.limits.statement {
-            let why = format!("it is larger than the limit of {} bytes", self.limits.statement);
+            let limit = self.limits.statement;
+            let why = format!("it is larger than the {limit} bytes of `--max-statement`");
             return failed(Outcome::Unread(why));
         }
         // Held until the statement was checked: this is what bounds memory.
@@ -299,7 +300,7 @@ impl Gathered {
     /// # Errors
     /// [`Error::Unread`] naming the first part that could not be read.
     pub fn refuse_gaps(&self) -> Result<(), Error> {
-        match self.gaps.iter().find(|gap| !gap.cap) {
+        match self.gaps.iter().find(|gap| gap.cap.is_none()) {
             Some(gap) => {
                 let message = format!("cannot read {}: {}", gap.what, gap.why);
                 Err(Error::Unread { message, hint: self.hint.clone() })
@@ -331,7 +332,7 @@ impl Gathered {
 
     fn gap(&mut self, what: String, error: &RegistryError) {
         self.hint = self.hint.take().or_else(|| error::registry_hint(&error.fault));
-        self.gaps.push(Gap { what, why: error.fault.to_string(), cap: false });
+        self.gaps.push(Gap { what, why: error.fault.to_string(), cap: None });
     }
 
     fn api(
@@ -447,10 +448,13 @@ impl Gathered {
     }
 
     fn over_cap(&mut self, limits: &Limits) {
-        let fault = Fault::TooLarge { limit: limits.statements as u64 };
-        let what = "statements beyond the cap (`--max-statements`)".to_owned();
-        if self.gaps.iter().all(|gap| gap.what != what) {
-            self.gaps.push(Gap { what, why: fault.to_string(), cap: true });
+        let gap = Gap {
+            what: "statements beyond the cap (`--max-statements`)".to_owned(),
+            why: format!("there are more than {}", limits.statements),
+            cap: Some("--max-statements"),
+        };
+        if !self.gaps.contains(&gap) {
+            self.gaps.push(gap);
         }
     }
 }

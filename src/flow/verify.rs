@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     edge::{
@@ -53,23 +54,69 @@ pub struct Artifact {
 
 /// What a manifest says, as far as this program reads it. Unverified until a
 /// verdict says otherwise.
-#[derive(Debug, Clone, Default, Deserialize)]
+///
+/// Read leniently: a signature is about the bytes, whatever they say, so an odd
+/// field keeps nobody from judging it. Who needs the content asks
+/// [`Content::intact`] first.
+#[derive(Debug, Clone, Default)]
 pub struct Content {
-    /// The annotations.
-    #[serde(default)]
-    pub annotations: Option<Annotations>,
+    /// The annotations that are texts.
+    pub annotations: Annotations,
     /// The config; `None` for an index.
-    #[serde(default)]
     pub config: Option<Descriptor>,
     /// The layers; none for an index.
-    #[serde(default)]
     pub layers: Vec<Descriptor>,
+    /// The first thing that could not be read.
+    flaw: Option<String>,
 }
 
 impl Content {
-    /// The annotations, empty when there are none.
-    pub fn annotations(&self) -> Annotations {
-        self.annotations.clone().unwrap_or_default()
+    /// Reads a manifest.
+    pub fn read(manifest: &[u8]) -> Self {
+        #[derive(Deserialize, Default)]
+        struct Parts<'a> {
+            #[serde(borrow, default)]
+            annotations: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            config: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            layers: Option<&'a RawValue>,
+        }
+        fn part<T: for<'de> Deserialize<'de> + Default>(
+            name: &str,
+            raw: Option<&RawValue>,
+            flaw: &mut Option<String>,
+        ) -> T {
+            let Some(raw) = raw else { return T::default() };
+            serde_json::from_str(raw.get()).unwrap_or_else(|error| {
+                flaw.get_or_insert(format!("its `{name}` cannot be read: {error}"));
+                T::default()
+            })
+        }
+        let mut flaw = None;
+        let parts: Parts<'_> = serde_json::from_slice(manifest).unwrap_or_else(|error| {
+            flaw = Some(format!("it is not a manifest: {error}"));
+            Parts::default()
+        });
+        Self {
+            annotations: part("annotations", parts.annotations, &mut flaw),
+            config: part("config", parts.config, &mut flaw),
+            layers: part("layers", parts.layers, &mut flaw),
+            flaw,
+        }
+    }
+
+    /// Refuses a manifest of which something could not be read.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] naming it.
+    pub fn intact(&self) -> Result<(), RegistryError> {
+        match &self.flaw {
+            Some(flaw) => {
+                Err(RegistryError::new("read the manifest", Fault::Malformed(flaw.clone())))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -143,7 +190,7 @@ impl Case {
         Self {
             policy,
             subject: *artifact.digest(),
-            annotations: artifact.content.annotations(),
+            annotations: artifact.content.annotations.clone(),
             tag: asked,
             resource: Reference { place: reference.place.clone(), tag: None, digest: None }
                 .to_string(),
@@ -191,10 +238,7 @@ pub async fn resolve(registries: &Registries, reference: &Reference) -> Result<A
     let Some(manifest) = store.manifest(&key).await? else {
         return Err(Error::NotFound { what: named(reference) });
     };
-    let content = serde_json::from_slice(&manifest.bytes).map_err(|error| {
-        let fault = Fault::Malformed(format!("it is not a manifest: {error}"));
-        RegistryError::new(format!("read the manifest `{}`", manifest.descriptor.digest), fault)
-    })?;
+    let content = Content::read(&manifest.bytes);
     Ok(Artifact { store, manifest, content })
 }
 
@@ -268,7 +312,7 @@ async fn read_contents(
         Ok(inside) => inside.needs,
         Err(error) => {
             let what = "the artifact's layer".to_owned();
-            return Inside::Unread(Gap { what, why: error.to_string(), cap: false });
+            return Inside::Unread(Gap { what, why: error.to_string(), cap: None });
         }
     };
     let current = match demands.contains(&LockDemand::Current) {
@@ -299,6 +343,10 @@ fn wrong_bytes(reference: &Reference, cause: super::error::RegistryCause) -> Res
 /// Reads the config and every layer to the end.
 async fn read_layers(artifact: &Artifact, verdict: Verdict) -> Verdict {
     let digest = *artifact.digest();
+    if let Err(error) = artifact.content.intact() {
+        let (what, why) = ("the artifact's layers".to_owned(), error.fault.to_string());
+        return Verdict::unread(digest, &Gap { what, why, cap: None });
+    }
     for blob in artifact.content.config.iter().chain(&artifact.content.layers) {
         match read_through(&artifact.store, blob).await {
             Ok(()) => {}
@@ -310,7 +358,7 @@ async fn read_layers(artifact: &Artifact, verdict: Verdict) -> Verdict {
                 let gap = Gap {
                     what: format!("the blob `{}`", blob.digest),
                     why: error.fault.to_string(),
-                    cap: false,
+                    cap: None,
                 };
                 return Verdict::unread(digest, &gap);
             }
