@@ -9,6 +9,7 @@ use crate::{
         bundle::{check, need::Need, object::Object},
         evidence::key::PublicKey,
         reference::Reference,
+        text::chain,
     },
 };
 
@@ -54,7 +55,7 @@ pub async fn inspect(
         discover::gather(&artifact.store, artifact.digest(), keys, registries.limits()),
         inside(&artifact),
     );
-    let inside = inside.map_err(|error| with_causes(&error));
+    let inside = inside.map_err(|error| chain(&error));
     Ok(Inspection { artifact, inside, gathered })
 }
 
@@ -74,14 +75,4 @@ async fn inside(artifact: &Artifact) -> Result<Inside> {
     });
     let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
     Ok(Inside { objects: judged.objects, needs: judged.needs })
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ use std::{
     str::FromStr,
 };
 
-use super::digest::Digest;
+use super::{digest::Digest, text::brief};
 
 /// The longest reference that is read at all, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -88,10 +88,10 @@ impl Repository {
     /// distribution specification.
     pub fn new(host: &str, path: &str) -> Result<Self, ReferenceError> {
         if !is_host(host) {
-            return Err(ReferenceError::Host { text: clip(host) });
+            return Err(ReferenceError::Host { text: brief(host) });
         }
         if !is_path(path) {
-            return Err(ReferenceError::Path { text: clip(path) });
+            return Err(ReferenceError::Path { text: brief(path) });
         }
         Ok(Self { host: host.to_ascii_lowercase(), path: path.to_owned() })
     }
@@ -174,7 +174,7 @@ impl FromStr for Tag {
         if is_tag(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ReferenceError::Tag { text: clip(text) })
+            Err(ReferenceError::Tag { text: brief(text) })
         }
     }
 }
@@ -190,12 +190,12 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         if text.len() > MAX_LENGTH || text.chars().any(char::is_control) {
-            return Err(ReferenceError::Scheme { text: clip(text) });
+            return Err(ReferenceError::Scheme { text: brief(text) });
         }
         if let Some(rest) = text.strip_prefix("oci://") {
             let (name, tag, digest) = split(rest)?;
             let (host, path) =
-                name.split_once('/').ok_or_else(|| ReferenceError::Path { text: clip(name) })?;
+                name.split_once('/').ok_or_else(|| ReferenceError::Path { text: brief(name) })?;
             Ok(Self { place: Place::Registry(Repository::new(host, path)?), tag, digest })
         } else if let Some(rest) = text.strip_prefix("oci-layout:") {
             let (dir, tag, digest) = split(rest)?;
@@ -204,7 +204,7 @@ impl FromStr for Reference {
             }
             Ok(Self { place: Place::Layout(Path::new(dir).to_path_buf()), tag, digest })
         } else {
-            Err(ReferenceError::Scheme { text: clip(text) })
+            Err(ReferenceError::Scheme { text: brief(text) })
         }
     }
 }
@@ -228,7 +228,7 @@ fn split(text: &str) -> Result<(&str, Option<Tag>, Option<Digest>), ReferenceErr
     let (rest, digest) = match text.rsplit_once('@') {
         Some((rest, digest)) if digest.contains(':') && !digest.contains('/') => {
             let digest =
-                digest.parse().map_err(|_| ReferenceError::Digest { text: clip(digest) })?;
+                digest.parse().map_err(|_| ReferenceError::Digest { text: brief(digest) })?;
             (rest, Some(digest))
         }
         _ => (text, None),
@@ -354,10 +354,6 @@ pub enum ReferenceError {
         /// The reference as given.
         text: String,
     },
-}
-
-fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::model::{
         provenance::Provenance,
         simple_signing,
     },
+    text::brief,
     uris,
 };
 
@@ -204,7 +205,7 @@ fn claim(statement: Statement) -> Result<Claim, String> {
 
 fn legacy_signature(subject: &Digest, keys: &[PublicKey], found: &Found) -> Finding {
     let payload = simple_signing::parse(&found.bytes);
-    let docker_reference = payload.as_ref().ok().map(|payload| clip(&payload.docker_reference));
+    let docker_reference = payload.as_ref().ok().map(|payload| brief(&payload.docker_reference));
     let outcome = match payload {
         Ok(payload) => legacy_outcome(subject, keys, found, &payload.digest),
         Err(error) => Outcome::Invalid(error.to_string()),
@@ -233,11 +234,6 @@ fn legacy_outcome(subject: &Digest, keys: &[PublicKey], found: &Found, signed: &
 
 fn signer(keys: &[PublicKey], message: &[u8], signature: &[u8]) -> Option<Fingerprint> {
     keys.iter().find(|key| key.verifies(message, signature)).map(PublicKey::fingerprint)
-}
-
-/// A name that is shown and never compared; nobody needs a long one.
-fn clip(name: &str) -> String {
-    name.chars().take(512).collect()
 }
 
 /// Why nobody known signed it. A hint that names a given key only sharpens the

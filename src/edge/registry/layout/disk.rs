@@ -26,6 +26,7 @@ use super::{
 use crate::model::{
     artifact::manifest::Descriptor,
     digest::{Digest, Hasher},
+    text::brief,
 };
 
 /// The list of manifests.
@@ -147,7 +148,7 @@ fn has_marker(root: &Path) -> Result<bool, Fault> {
         Some(other) => Err(Fault::Malformed(format!(
             "`{}` says image layout version `{}`; only `{VERSION}` is known",
             path.display(),
-            other.escape_debug().take(40).collect::<String>()
+            brief(other)
         ))),
         None => Err(Fault::Malformed(format!(
             "`{}` has no `imageLayoutVersion`: the layout is torn or not a layout; restore the \
@@ -178,7 +179,7 @@ fn fresh(root: &Path) -> Result<(), Fault> {
                 "`{}` is not an OCI image layout: it has no file `{MARKER}`, but `{}`; name a \
                  layout, or a directory that is empty or new",
                 root.display(),
-                name.to_string_lossy().escape_debug()
+                brief(&name.to_string_lossy())
             )));
         }
     }
