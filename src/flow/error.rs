@@ -1,5 +1,7 @@
 //! What a flow fails with, and which exit code that is.
 
+use std::io;
+
 use crate::{
     edge::{
         registry::{Fault, RegistryError},
@@ -204,6 +206,9 @@ impl Error {
             Error::Extract(ExtractError::Target { .. }) => {
                 Some("name another directory; nothing is ever extracted over something else".into())
             }
+            Error::Reference(ReferenceError::NeedsTag { text }) => {
+                Some(format!("name one, such as `{text}:1.0.0`"))
+            }
             Error::Git(error) => Some(error.hint()),
             Error::Source(error) => Some(error.hint().into()),
             Error::Internal(_) => Some("this is a defect of sluicegate; please report it".into()),
@@ -239,13 +244,30 @@ fn signer_hint(error: &SignerError) -> Option<&'static str> {
     }
 }
 
-/// Wrong bytes are a rejection; what a registry does not allow is a matter of
-/// usage; anything else may be otherwise next time.
+/// Wrong bytes are a rejection; what a registry does not allow and what is
+/// wrong with this machine or with a directory on it is for the user to mend;
+/// anything else may be otherwise next time.
 fn fault_class(fault: &Fault) -> Class {
     match fault {
         Fault::WrongDigest { .. } => Class::Rejected,
-        Fault::ImmutableTag { .. } => Class::Usage,
+        Fault::ImmutableTag { .. } | Fault::Layout(_) => Class::Usage,
+        Fault::Local(error) if local_hint(error.kind()).is_some() => Class::Usage,
         _ => Class::Unknown,
+    }
+}
+
+/// What to do about files that cannot be read or written; nothing for what may
+/// be otherwise next time, such as a lock that another writer holds.
+fn local_hint(kind: io::ErrorKind) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::PermissionDenied => Some("check who may read and write there"),
+        Kind::ReadOnlyFilesystem => Some("choose a place that can be written"),
+        Kind::StorageFull | Kind::QuotaExceeded => Some("make room there, or choose another place"),
+        Kind::NotFound | Kind::NotADirectory | Kind::IsADirectory | Kind::InvalidFilename => {
+            Some("check the path")
+        }
+        _ => None,
     }
 }
 
@@ -270,6 +292,11 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
                 .into()
         }
         Fault::Throttled | Fault::TimedOut(_) | Fault::Network(_) => "try again later".into(),
+        Fault::Layout(_) => {
+            "name a layout, or a directory that is empty or new; a torn one is restored from a copy"
+                .into()
+        }
+        Fault::Local(error) => local_hint(error.kind())?.into(),
         _ => return None,
     })
 }

@@ -349,7 +349,7 @@ pub enum ReferenceError {
     #[error("`oci-layout:` names no directory; expected `oci-layout:DIR[:TAG][@DIGEST]`")]
     Layout,
     /// A tag is required here.
-    #[error("`{text}` names no tag; publishing needs one, such as `{text}:1.0.0`")]
+    #[error("`{text}` names no tag, and publishing moves one")]
     NeedsTag {
         /// The reference as given.
         text: String,

@@ -108,16 +108,12 @@ pub(super) fn require_layout(root: &Path) -> Result<(), Fault> {
 pub(super) fn require_index(root: &Path) -> Result<IndexFile, Fault> {
     let path = root.join(INDEX);
     let Some(file) = open_regular(&path)? else {
-        return Err(Fault::Malformed(format!(
-            "`{}` is missing: the layout is torn; restore the file, or name a new directory",
-            path.display()
-        )));
+        return Err(Fault::Layout(format!("`{}` is missing: the layout is torn", path.display())));
     };
     let bytes = read_bounded(file, &path, MAX_INDEX)?;
     IndexFile::parse(&bytes).map_err(|why| {
-        Fault::Malformed(format!(
-            "`{}` is no OCI image index ({why}): the layout is torn or not a layout; restore the \
-             file, or name a new directory",
+        Fault::Layout(format!(
+            "`{}` is no OCI image index ({why}): the layout is torn or not a layout",
             path.display()
         ))
     })
@@ -145,14 +141,14 @@ fn has_marker(root: &Path) -> Result<bool, Fault> {
         .and_then(|marker| marker.get("imageLayoutVersion")?.as_str().map(str::to_owned));
     match version.as_deref() {
         Some(VERSION) => Ok(true),
-        Some(other) => Err(Fault::Malformed(format!(
+        Some(other) => Err(Fault::Layout(format!(
             "`{}` says image layout version `{}`; only `{VERSION}` is known",
             path.display(),
             brief(other)
         ))),
-        None => Err(Fault::Malformed(format!(
-            "`{}` has no `imageLayoutVersion`: the layout is torn or not a layout; restore the \
-             file (`{{\"imageLayoutVersion\":\"{VERSION}\"}}`), or name a new directory",
+        None => Err(Fault::Layout(format!(
+            "`{}` is not `{{\"imageLayoutVersion\":\"{VERSION}\"}}`: the layout is torn or not a \
+             layout",
             path.display()
         ))),
     }
@@ -175,9 +171,8 @@ fn fresh(root: &Path) -> Result<(), Fault> {
             None => false,
         };
         if !ours {
-            return Err(Fault::Malformed(format!(
-                "`{}` is not an OCI image layout: it has no file `{MARKER}`, but `{}`; name a \
-                 layout, or a directory that is empty or new",
+            return Err(Fault::Layout(format!(
+                "`{}` is not an OCI image layout: it has no file `{MARKER}`, but `{}`",
                 root.display(),
                 brief(&name.to_string_lossy())
             )));
@@ -193,11 +188,7 @@ pub(super) fn make_layout(root: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     match fs::create_dir(root) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let parent = root.parent().unwrap_or(root).display();
-            let text = format!("the directory `{parent}` does not exist; create it first");
-            return Err(Fault::Local(io::Error::new(ErrorKind::NotFound, text)));
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_parent(root)),
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(at(root)(error)),
         _ => {}
     }
@@ -210,6 +201,20 @@ pub(super) fn make_layout(root: &Path) -> Result<(), Fault> {
         replace(root, &path, |file| file.write_all(text.as_bytes()).map_err(at(&path)))?;
     }
     Ok(())
+}
+
+/// Checks that the directory is a layout or could be made one.
+pub(super) fn check_place(root: &Path) -> Result<(), Fault> {
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match read_index(root)?.is_some() || root.exists() || parent.is_none_or(Path::is_dir) {
+        true => Ok(()),
+        false => Err(no_parent(root)),
+    }
+}
+
+fn no_parent(root: &Path) -> Fault {
+    let parent = root.parent().unwrap_or(root).display();
+    Fault::Layout(format!("the directory `{parent}` does not exist; create it first"))
 }
 
 /// Makes `blobs/sha256` unless it is there.
@@ -362,7 +367,7 @@ fn read_bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, Fault> {
 }
 
 fn not_a(path: &Path, wanted: &str) -> Fault {
-    Fault::Malformed(format!(
+    Fault::Layout(format!(
         "`{}` is not a {wanted}: links and special files in a layout are refused",
         path.display()
     ))

@@ -81,11 +81,11 @@ impl IndexFile {
             let text = digest_of(entry).unwrap_or("nothing");
             let digest: Digest = text.parse().map_err(|_| {
                 let text = brief(text);
-                Fault::Malformed(format!("the tag `{tag}` points at `{text}`, not at a SHA-256"))
+                Fault::Layout(format!("the tag `{tag}` points at `{text}`, not at a SHA-256"))
             })?;
             match found {
                 Some(other) if other != digest => {
-                    return Err(Fault::Malformed(format!(
+                    return Err(Fault::Layout(format!(
                         "the tag `{tag}` points at both `{other}` and `{digest}`; name the digest"
                     )));
                 }
