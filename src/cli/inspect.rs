@@ -9,6 +9,7 @@ use crate::{
     flow::{
         error::Result,
         inspect::{self, Inside, Inspection},
+        progress::Event,
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
@@ -100,6 +101,7 @@ struct AttachmentView {
 pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    printer.glance()(Event::Step("reading"));
     let found = inspect::inspect(&registries, &args.reference, &keys).await?;
     let view = view(&args.reference, &found);
     printer.result(&view, || text(&view)).map_err(super::stdout)?;

@@ -101,11 +101,12 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     }
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let (given, password) = (args.keys.key.clone(), args.keys.password);
+    let (flags, named) = (args.registry.clone(), args.reference.clone());
     let request = request(args)?;
-    let watch = context::watch(printer);
-    let keys = keys::decrypted(given, password, printer);
+    let registries = context::registries(&flags, &[&named], printer)?;
+    let watch = printer.watch();
+    let keys = keys::signing(given, password, printer);
     let outcome = match publish::publish_with(&registries, request, keys, &watch).await {
         Err(Error::Problems(problems)) => {
             return check::refused("publish", &problems, &directory, printer);

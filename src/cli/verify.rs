@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::{
     flow::{
-        error::{Error, Result},
+        error::{Class, Error, Result},
+        progress::Event,
         verify::{self, Judged},
     },
     model::{
@@ -16,7 +17,7 @@ use crate::{
         evidence::{Claim, Finding},
         policy::{self, Demands, Kind, Reason, Standing},
         reference::Reference,
-        text::shown,
+        text::{chain, shown},
     },
 };
 
@@ -124,7 +125,13 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let demands = Demands { provenance: args.require_provenance };
+    printer.glance()(Event::Step("verifying"));
     let judged = verify::verify(&registries, &args.reference, &keys, demands, args.deep).await;
+    let judged = match judged {
+        // Nothing was asked that a verdict could answer.
+        Err(error) if error.class() == Class::Usage => return Err(error),
+        judged => judged,
+    };
     let view = match &judged {
         Ok(judged) => judged_view(&args.reference, judged),
         Err(error) => unresolved_view(&args.reference, error),
@@ -199,10 +206,6 @@ impl ReasonView {
 
 /// What could not be resolved is unknown.
 fn unresolved_view(reference: &Reference, error: &Error) -> View {
-    let mut found = error.to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        found = format!("{found}: {source}");
-    }
     View {
         schema: "sluicegate.dev/verify/v1",
         reference: reference.to_string(),
@@ -211,7 +214,7 @@ fn unresolved_view(reference: &Reference, error: &Error) -> View {
         reasons: vec![ReasonView {
             code: error.code().into(),
             obligation: None,
-            found,
+            found: chain(error),
             wanted: "the artifact's manifest".into(),
             hint: error.hint().unwrap_or_default(),
         }],

@@ -28,8 +28,8 @@ use super::verify::ReasonView;
 pub struct Failure {
     /// Always `sluicegate.dev/error/v1`.
     schema: &'static str,
-    /// The verb.
-    verb: &'static str,
+    /// The verb; `null` when none was understood.
+    verb: Option<String>,
     /// What failed.
     error: String,
     /// Why, outermost first.
@@ -48,7 +48,7 @@ pub struct Failure {
 
 impl Failure {
     /// The view of an error.
-    pub fn new(verb: &'static str, error: &Error, exit_code: u8) -> Self {
+    pub fn new(verb: Option<String>, error: &Error, exit_code: u8) -> Self {
         let causes = causes(error).map(ToString::to_string).collect();
         let problems = match error {
             Error::Problems(problems) => problems.iter().map(ProblemView::new).collect(),

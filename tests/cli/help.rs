@@ -2,7 +2,7 @@
 
 use super::Shop;
 
-const VERBS: [&str; 11] = [
+pub(super) const VERBS: [&str; 11] = [
     "keygen",
     "check",
     "publish",

@@ -52,6 +52,7 @@ use super::{
     error::{Error, Result},
     lock::LockOptions,
     pack::{self, Packed},
+    progress::{Event, Progress, Watch},
 };
 
 pub mod plan;
@@ -179,25 +180,6 @@ pub struct Uploaded {
     pub bytes: u64,
 }
 
-/// What a long operation tells while it runs.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// It enters a step.
-    Step(&'static str),
-    /// Bytes of a transfer.
-    Bytes {
-        /// What is transferred.
-        what: String,
-        /// How far it is.
-        done: u64,
-        /// How far it goes; zero when unknown.
-        total: u64,
-    },
-}
-
-/// Who is told.
-pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
-
 /// Publishes.
 ///
 /// # Errors
@@ -220,6 +202,7 @@ pub async fn publish_with(
 ) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
+    store.check_place().await?;
     let prepared = prepare::prepare(registries, &mut request, keys, watch).await?;
     let artifact = Artifact::new(&request, prepared)?;
     let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
@@ -490,7 +473,7 @@ impl Run<'_> {
         }
         let (watch, total) = (self.watch.clone(), blob.descriptor.size);
         Some(std::sync::Arc::new(move |done| {
-            watch(Event::Bytes { what: "layer".into(), done, total });
+            watch(Event::Bytes(Progress { done, total }));
         }))
     }
 

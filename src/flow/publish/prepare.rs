@@ -25,8 +25,9 @@ use super::{
         error::{Error, Result},
         lock,
         pack::{self, Input, Packed},
+        progress::{Event, Watch},
     },
-    Event, LockMode, Request, Watch, refuse_problems,
+    LockMode, Request, refuse_problems,
 };
 
 /// How long git may take for one answer.
@@ -62,7 +63,7 @@ pub async fn prepare(
     request.keys.extend(keys);
     request.pack.git_hash = origin.facts.as_ref().map(|facts| facts.format);
     watch(Event::Step("packing"));
-    let (packed, tree) = futures::try_join!(pack(request), tree(origin.facts.as_ref()))?;
+    let (packed, tree) = futures::try_join!(pack(request, watch), tree(origin.facts.as_ref()))?;
     let (mut packed, mut warnings) = judged(packed, request.strict)?;
     let source = settle(origin.source, request, &packed, &tree)?;
     if request.lock.require_pinned {
@@ -112,12 +113,8 @@ async fn origin(request: &Request, ci: &Ci) -> Result<From> {
     Ok(From { source, facts: Some(facts) })
 }
 
-async fn pack(request: &Request) -> Result<Packed> {
-    let (input, options) = (request.input.clone(), request.pack.clone());
-    tokio::task::spawn_blocking(move || pack::pack(&input, &options, None))
-        .await
-        .map_err(|error| Error::Internal(format!("packing stopped: {error}")))?
-        .map_err(Error::Pack)
+async fn pack(request: &Request, watch: &Watch) -> Result<Packed> {
+    pack::beside(request.input.clone(), request.pack.clone(), watch).await
 }
 
 async fn tree(facts: Option<&GitFacts>) -> Result<Vec<TreeEntry>> {
@@ -183,7 +180,8 @@ async fn resolve(
     }
     watch(Event::Step("resolving charts and images"));
     let needs = &packed.judgement.needs;
-    let lock = lock::resolve(needs, registries, &request.lock.options, |_| {}).await;
+    let told = |progress| watch(Event::Items(progress));
+    let lock = lock::resolve(needs, registries, &request.lock.options, told).await;
     if request.lock.mode == LockMode::Require {
         refuse_failures(lock.require())?;
     }
