@@ -175,7 +175,7 @@ pub struct Input {
     #[arg(long, help_heading = INPUT)]
     pub resolve_symlinks: bool,
     /// The largest manifest that is parsed, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024, value_parser = count, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024, value_parser = count, help_heading = INPUT, hide_short_help = true)]
     pub max_file: u64,
     /// Let Secrets with data in clear through; a push cannot be undone
     #[arg(long, help_heading = INPUT)]
@@ -213,12 +213,12 @@ pub struct Publish {
     /// Where to, with the first tag
     #[arg(value_name = "REFERENCE")]
     pub reference: Reference,
-    /// Another tag to move; repeatable
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<Tag>,
     /// The keys.
     #[command(flatten)]
     pub keys: Keys,
+    /// Another tag to move; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<Tag>,
     /// Another annotation of the manifest; repeatable
     #[arg(long, value_name = "KEY=VALUE", help_heading = ARTIFACT)]
     pub annotation: Vec<String>,
@@ -326,7 +326,7 @@ pub struct Pull {
     #[arg(long, conflicts_with_all = ["key", "require_provenance"])]
     pub unsafe_skip_verification: bool,
     /// The most bytes that are extracted
-    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024, value_parser = count, help_heading = LIMITS)]
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024, value_parser = count)]
     pub max_size: u64,
     /// The registry.
     #[command(flatten)]

@@ -32,18 +32,32 @@ pub async fn signing(
     password: args::Password,
     printer: &Printer,
 ) -> Result<Vec<SigningKey>> {
+    look_at(&keys)?;
     let printer = printer.clone();
     let loading = tokio::task::spawn_blocking(move || load(&keys, password, &printer));
     loading.await.map_err(|error| Error::Internal(format!("decrypting stopped: {error}")))?
 }
 
-fn load(keys: &[String], password: args::Password, printer: &Printer) -> Result<Vec<SigningKey>> {
+/// Looks whether the keys could be loaded, without their passwords.
+///
+/// # Errors
+/// As [`signing`].
+pub fn look_at(keys: &[String]) -> Result<()> {
     for (at, reference) in keys.iter().enumerate() {
         if keys.iter().take(at).any(|other| other == reference) {
             return Err(twice(reference));
         }
         signer::look_at(reference)?;
     }
+    Ok(())
+}
+
+/// Whether somebody will be asked, should a key be encrypted.
+pub fn will_ask(password: args::Password) -> bool {
+    !password.key_password_stdin && from_environment().is_none() && terminal::is_there()
+}
+
+fn load(keys: &[String], password: args::Password, printer: &Printer) -> Result<Vec<SigningKey>> {
     let stdin = if password.key_password_stdin { Some(from_stdin()?) } else { None };
     let given = stdin.or_else(from_environment);
     let mut loaded: Vec<SigningKey> = Vec::new();
@@ -69,6 +83,7 @@ fn asking(reference: &str, printer: &Printer) -> Result<Loaded, SignerError> {
     loop {
         let mut ask = |reference: &str| {
             let missing = || SignerError::NoPassword { reference: reference.into() };
+            printer.pause();
             asked(&format!("password for `{reference}`: ")).ok_or_else(missing)
         };
         match signer::load(reference, &mut ask) {

@@ -75,7 +75,7 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
             clap_mangen::generate_to(Cli::command(), &dir).map_err(|error| {
                 Error::usage(
                     format!("cannot write man pages to `{}`: {error}", dir.display()),
-                    "give a directory that exists",
+                    "give a directory that exists and can be written",
                 )
             })?;
             Ok(ExitCode::SUCCESS)
@@ -131,7 +131,7 @@ fn allowed(cli: &Cli) -> Result<(), Error> {
     let readers = stdin_readers(&cli.verb);
     if readers.len() > 1 {
         return Err(Error::usage(
-            format!("{} all read standard input, which can be read once", readers.join(" and ")),
+            format!("{} read standard input, which can be read once", readers.join(" and ")),
             "give the key's password with `COSIGN_PASSWORD`, the registry's with `docker login`, \
              and the rest as files",
         ));

@@ -70,6 +70,11 @@ impl Printer {
         }
     }
 
+    /// Erases what shows progress until the next step, because a question comes.
+    pub fn pause(&self) {
+        self.line.erase();
+    }
+
     /// Erases what shows progress: no more comes.
     pub fn settle(&self) {
         self.line.close();

@@ -62,6 +62,15 @@ impl Line {
         }
     }
 
+    /// Erases the line until the next step.
+    pub fn erase(&self) {
+        let mut state = self.state();
+        state.erase();
+        if matches!(*state, State::Drawn(_)) {
+            *state = State::Nothing;
+        }
+    }
+
     /// Erases the line for good.
     pub fn close(&self) {
         let mut state = self.state();

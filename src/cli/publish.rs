@@ -103,7 +103,8 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     let reference = args.reference.to_string();
     let (given, password) = (args.keys.key.clone(), args.keys.password);
     let (flags, named) = (args.registry.clone(), args.reference.clone());
-    let request = request(args)?;
+    keys::look_at(&given)?;
+    let request = Request { keys_last: keys::will_ask(password), ..request(args)? };
     let registries = context::registries(&flags, &[&named], printer)?;
     let watch = printer.watch();
     let keys = keys::signing(given, password, printer);
@@ -174,6 +175,7 @@ fn request(args: Publish) -> Result<Request> {
         keep_tag: args.keep_tag,
         force_tag: args.force_tag,
         dry_run: args.dry_run,
+        keys_last: false,
     })
 }
 

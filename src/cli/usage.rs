@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn the_words_are_one_line_and_a_hint() {
-        let refused = Cli::try_parse_from(["sluicegate", "publsh", "x"]).expect_err("refused");
+        let refused = Cli::try_parse_from(["sluicegate", "verfy", "x"]).expect_err("refused");
         let said = error(&refused);
-        assert_eq!(said.to_string(), "unrecognized subcommand 'publsh'");
+        assert_eq!(said.to_string(), "unrecognized subcommand 'verfy'");
         assert_eq!(
             said.hint().as_deref(),
-            Some("a similar subcommand exists: 'publish'; `--help` says more")
+            Some("a similar subcommand exists: 'verify'; `--help` says more")
         );
         let refused = Cli::try_parse_from(["sluicegate", "verify"]).expect_err("refused");
         assert_eq!(

@@ -491,6 +491,11 @@ impl GitError {
                 "if you trust it, run `git config --global --add safe.directory '{}'`",
                 env::current_dir().map_or_else(|_| dir.clone(), |here| here.join(dir)).display()
             ),
+            Self::TimedOut { .. } => {
+                "is the disk slow, or the repository on a network? Try again, or give the repository \
+                 with `--source URL` and what was built with `--revision`"
+                    .into()
+            }
             _ => "give the repository with `--source URL` and what was built with `--revision`"
                 .into(),
         }

@@ -60,6 +60,8 @@ pub enum Error {
     NotFound {
         /// The reference.
         what: String,
+        /// Whether the tag was not named but is what no tag means.
+        implied: bool,
     },
     /// Something that decides what to write could not be read.
     #[error("{message}")]
@@ -196,6 +198,9 @@ impl Error {
                 "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
             )),
             Error::Contended { .. } => Some("run it again; what was written stays".into()),
+            Error::NotFound { implied: true, .. } => {
+                Some("no tag was named, so `latest` was looked for; name one".into())
+            }
             Error::NotFound { .. } => {
                 Some("check the spelling, and that it was published here".into())
             }
@@ -203,8 +208,19 @@ impl Error {
             Error::Pack(super::pack::PackError::Unreadable { .. }) => {
                 Some("give a directory, a file, or `-` for standard input".into())
             }
+            Error::Pack(
+                super::pack::PackError::Temporary(_) | super::pack::PackError::Layer(_),
+            ) => Some(
+                "make room where temporary files go, or name another directory in `TMPDIR`".into(),
+            ),
             Error::Extract(ExtractError::Target { .. }) => {
                 Some("name another directory; nothing is ever extracted over something else".into())
+            }
+            Error::Extract(
+                ExtractError::Unwritable { source, .. } | ExtractError::Write { source, .. },
+            ) => local_hint(source.kind()).map(Into::into),
+            Error::Extract(ExtractError::TooLarge { .. }) => {
+                Some("if it is meant to be so large, raise `--max-size`".into())
             }
             Error::Reference(ReferenceError::NeedsTag { text }) => {
                 Some(format!("name one, such as `{text}:1.0.0`"))
@@ -291,7 +307,8 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              `--max-size`"
                 .into()
         }
-        Fault::Throttled | Fault::TimedOut(_) | Fault::Network(_) => "try again later".into(),
+        Fault::Network(_) => "check the host, the port and the network; else try again later".into(),
+        Fault::Throttled | Fault::TimedOut(_) => "try again later, or raise `--timeout`".into(),
         Fault::Layout(_) => {
             "name a layout, or a directory that is empty or new; a torn one is restored from a copy"
                 .into()

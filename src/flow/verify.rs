@@ -88,7 +88,8 @@ pub async fn resolve(registries: &Registries, reference: &Reference) -> Result<A
         (None, None) => Key::Tag(Tag::latest()),
     };
     let Some(manifest) = store.manifest(&key).await? else {
-        return Err(Error::NotFound { what: named(reference) });
+        let implied = reference.tag.is_none() && reference.digest.is_none();
+        return Err(Error::NotFound { what: named(reference), implied });
     };
     let content = serde_json::from_slice(&manifest.bytes).map_err(|error| {
         let fault = Fault::Malformed(format!("it is not a manifest: {error}"));

@@ -190,21 +190,24 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         if text.len() > MAX_LENGTH || text.chars().any(char::is_control) {
-            return Err(ReferenceError::Scheme { text: brief(text) });
+            return Err(ReferenceError::Scheme { text: brief(text), meant: String::new() });
         }
         if let Some(rest) = text.strip_prefix("oci://") {
             let (name, tag, digest) = split(rest)?;
-            let (host, path) =
-                name.split_once('/').ok_or_else(|| ReferenceError::Path { text: brief(name) })?;
+            let (host, path) = name
+                .split_once('/')
+                .ok_or_else(|| ReferenceError::NoRepository { text: brief(text) })?;
             Ok(Self { place: Place::Registry(Repository::new(host, path)?), tag, digest })
-        } else if let Some(rest) = text.strip_prefix("oci-layout:") {
+        } else if let Some(rest) =
+            text.strip_prefix("oci-layout:").filter(|rest| !rest.starts_with("//"))
+        {
             let (dir, tag, digest) = split(rest)?;
             if dir.is_empty() {
                 return Err(ReferenceError::Layout);
             }
             Ok(Self { place: Place::Layout(Path::new(dir).to_path_buf()), tag, digest })
         } else {
-            Err(ReferenceError::Scheme { text: brief(text) })
+            Err(ReferenceError::Scheme { text: brief(text), meant: meant(text) })
         }
     }
 }
@@ -219,6 +222,23 @@ impl fmt::Display for Reference {
             write!(f, "@{digest}")?;
         }
         Ok(())
+    }
+}
+
+/// The reference that was meant, in the words of the message: what other tools
+/// call it, a slash too few or too many, a directory.
+fn meant(text: &str) -> String {
+    let foreign = ["oci:", "docker:", "http:", "https:"];
+    let foreign = foreign.into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let better = match (text.strip_prefix("oci-layout://"), foreign) {
+        (Some(rest), _) => format!("oci-layout:{rest}"),
+        (None, Some(rest)) => format!("oci://{}", rest.trim_start_matches('/')),
+        (None, None) if text.starts_with(['.', '/']) => format!("oci-layout:{text}"),
+        (None, None) => format!("oci://{text}"),
+    };
+    match better.parse::<Reference>() {
+        Ok(_) if better != text => format!("; did you mean `{}`?", brief(&better)),
+        _ => String::new(),
     }
 }
 
@@ -312,9 +332,17 @@ pub enum ReferenceError {
     /// Neither of the two schemes.
     #[error(
         "`{text}` is not a reference; expected `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or \
-         `oci-layout:DIR[:TAG][@DIGEST]`"
+         `oci-layout:DIR[:TAG][@DIGEST]`{meant}"
     )]
     Scheme {
+        /// The text as given.
+        text: String,
+        /// What was meant, perhaps; empty when there is no telling.
+        meant: String,
+    },
+    /// A host alone.
+    #[error("`{text}` names no repository; expected `oci://HOST/REPOSITORY[:TAG][@DIGEST]`")]
+    NoRepository {
         /// The text as given.
         text: String,
     },
@@ -334,7 +362,10 @@ pub enum ReferenceError {
         text: String,
     },
     /// The tag is malformed.
-    #[error("`{text}` is not a tag; expected up to 128 letters, digits, `_`, `.` and `-`")]
+    #[error(
+        "`{text}` is not a tag; expected up to 128 letters, digits, `_`, `.` and `-` (the `+` of a \
+         version is written `_`)"
+    )]
     Tag {
         /// The tag as given.
         text: String,
@@ -381,7 +412,16 @@ mod tests {
     fn refuses_with_the_part_named() {
         for (text, part) in [
             ("registry.example/x", "is not a reference"),
-            ("oci://registry.example", "repository path"),
+            ("oci://registry.example", "names no repository"),
+            ("oci://", "names no repository"),
+            ("registry.example/x:1", "did you mean `oci://registry.example/x:1`?"),
+            ("docker://registry.example/x:1", "did you mean `oci://registry.example/x:1`?"),
+            ("https://registry.example/x:1", "did you mean `oci://registry.example/x:1`?"),
+            ("oci:/registry.example/x", "did you mean `oci://registry.example/x`?"),
+            ("./out:1", "did you mean `oci-layout:./out:1`?"),
+            ("oci-layout:///out:1", "did you mean `oci-layout:/out:1`?"),
+            ("oci-layout://out:1", "did you mean `oci-layout:out:1`?"),
+            ("oci://h/a:1.0.0+b", "is written `_`"),
             ("oci://registry.example/Shop", "repository path"),
             ("oci://registry.example/a..b", "repository path"),
             ("oci://registry.example/a//b", "repository path"),

@@ -188,6 +188,7 @@ impl World {
             keep_tag: true,
             force_tag: false,
             dry_run: false,
+            keys_last: false,
         }
     }
 

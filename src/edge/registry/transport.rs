@@ -293,13 +293,16 @@ impl Transport {
     }
 }
 
+/// Causes that only say how deep in which library it happened.
+const LAYERS: [&str; 3] = ["tcp connect error", "dns error", "error resolving DNS"];
+
 /// The causes of a transport error, without its URL, whose query may hold a
 /// signature, and without what only says which library failed.
 fn chain(error: &reqwest::Error) -> String {
     let mut said = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();
-        let layer = text.starts_with("client error (") || text == "tcp connect error";
+        let layer = text.starts_with("client error (") || LAYERS.contains(&text.as_str());
         if !layer && !said.contains(&text) {
             said.push(text);
         }

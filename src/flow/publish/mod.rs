@@ -98,6 +98,9 @@ pub struct Request {
     pub force_tag: bool,
     /// Whether to stop before the first write.
     pub dry_run: bool,
+    /// Whether the keys are waited for only when the input was judged: somebody
+    /// will be asked for a password, and should not be in vain.
+    pub keys_last: bool,
 }
 
 /// How charts and images are resolved.
@@ -350,11 +353,12 @@ async fn look(
         tag_states(store, tags),
         discover::gather(store, digest, &publics, registries.limits()),
     );
+    let (there, blobs, tags) = (there?, blobs?, tags?);
     gathered.refuse_gaps()?;
-    let blobs: Vec<Digest> = blobs?.into_iter().flatten().collect();
+    let blobs: Vec<Digest> = blobs.into_iter().flatten().collect();
     // A manifest whose blobs were collected is not there: push it again.
     let whole = artifact.blobs().iter().all(|blob| blobs.contains(&blob.descriptor.digest));
-    Ok(Before { artifact: there? && whole, blobs, tags: tags?, gathered })
+    Ok(Before { artifact: there && whole, blobs, tags, gathered })
 }
 
 async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
@@ -501,6 +505,7 @@ impl Run<'_> {
         if artifact?.is_none() {
             return Err(Error::NotFound {
                 what: self.request.place.name() + "@" + &digest.to_string(),
+                implied: false,
             });
         }
         let own = own?;

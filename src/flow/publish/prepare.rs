@@ -1,7 +1,7 @@
 //! Everything before the first question to the target registry: source, pack,
 //! judgement, lock.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
 use crate::{
     edge::{git, registry::Registries, signer::SigningKey},
@@ -59,8 +59,15 @@ pub async fn prepare(
     watch: &Watch,
 ) -> Result<Prepared> {
     let ci = Ci::recognise(&request.environment);
-    let (origin, keys) = futures::try_join!(origin(request, &ci), keys)?;
-    request.keys.extend(keys);
+    let mut keys = pin!(keys);
+    let origin = match request.keys_last {
+        true => origin(request, &ci).await?,
+        false => {
+            let (origin, keys) = futures::try_join!(origin(request, &ci), keys.as_mut())?;
+            request.keys.extend(keys);
+            origin
+        }
+    };
     request.pack.git_hash = origin.facts.as_ref().map(|facts| facts.format);
     watch(Event::Step("packing"));
     let (packed, tree) = futures::try_join!(pack(request, watch), tree(origin.facts.as_ref()))?;
@@ -68,6 +75,9 @@ pub async fn prepare(
     let source = settle(origin.source, request, &packed, &tree)?;
     if request.lock.require_pinned {
         refuse_failures(model::require_pinned(&packed.judgement.needs))?;
+    }
+    if request.keys_last {
+        request.keys.extend(keys.await?);
     }
     let lock = resolve(registries, request, &packed, watch).await?;
     if let Some(lock) = &lock {
