@@ -133,7 +133,11 @@ pub(super) fn write_index(root: &Path, index: &IndexFile) -> Result<(), Fault> {
 fn has_marker(root: &Path) -> Result<bool, Fault> {
     let path = root.join(MARKER);
     let Some(file) = open_regular(&path)? else {
-        return fresh(root).map(|()| false);
+        return match fresh(root) {
+            // Another writer made it a layout since the marker was looked for.
+            Err(_) if path.exists() => has_marker(root),
+            fresh => fresh.map(|()| false),
+        };
     };
     let bytes = read_bounded(file, &path, MAX_MARKER)?;
     let version = serde_json::from_slice::<Value>(&bytes)
@@ -386,6 +390,19 @@ mod tests {
         assert!(error.contains("index.json.lock` is still locked"), "{error}");
         drop(held);
         lock(dir.path(), Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn writers_that_make_a_layout_at_once_do_not_take_it_for_something_else() {
+        for _ in 0..100 {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("new");
+            let make = || make_layout(&root).and_then(|()| make_blob_dir(&root));
+            std::thread::scope(|scope| {
+                let writers: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+            });
+        }
     }
 
     #[test]
