@@ -11,7 +11,7 @@ use super::args::{Cli, Output};
 pub fn format(typed: &[String]) -> Output {
     let before = |word: &&String| word.as_str() != "--";
     let words: Vec<&str> = typed.iter().take_while(before).map(String::as_str).collect();
-    let named = words.iter().enumerate().filter_map(|(at, word)| {
+    let mut named = words.iter().enumerate().filter_map(|(at, word)| {
         let value = match word.strip_prefix("--output") {
             Some("") => words.get(at + 1).copied(),
             Some(rest) => rest.strip_prefix('='),
@@ -19,7 +19,7 @@ pub fn format(typed: &[String]) -> Output {
         };
         Output::from_str(value?, false).ok()
     });
-    named.last().unwrap_or(Output::Text)
+    named.next_back().unwrap_or(Output::Text)
 }
 
 /// The value of `-o`, which may follow other letters: `-qojson`.
