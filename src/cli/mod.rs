@@ -72,7 +72,10 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Man { dir } => {
-            clap_mangen::generate_to(Cli::command(), &dir).map_err(|error| {
+            // A page says everything; what `-h` leaves out has no text otherwise.
+            let program = Cli::command()
+                .mut_subcommands(|verb| verb.mut_args(|argument| argument.hide_short_help(false)));
+            clap_mangen::generate_to(program, &dir).map_err(|error| {
                 Error::usage(
                     format!("cannot write man pages to `{}`: {error}", dir.display()),
                     "give a directory that exists and can be written",
