@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::flow::{
     error::{Error, Result},
+    progress::Event,
     sign,
 };
 
@@ -32,11 +33,12 @@ pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
     }
     let name = args.predicate.display().to_string();
     let predicate = sign::predicate(&name, &read(&args.predicate)?)?;
-    let keys = keys::signing(std::slice::from_ref(&args.key), args.password, printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let keys = keys::signing(vec![args.key], args.password, printer).await?;
     let [key] = keys.as_slice() else {
         return Err(Error::Internal("one key was asked for".into()));
     };
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    printer.glance()(Event::Step("attesting"));
     let outcome = sign::attest(
         &registries,
         &args.reference,

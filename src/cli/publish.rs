@@ -101,11 +101,13 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     }
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let (given, password) = (args.keys.key.clone(), args.keys.password);
-    let request = request(args)?;
-    let watch = context::watch(printer);
-    let keys = keys::decrypted(given, password, printer);
+    let (flags, named) = (args.registry.clone(), args.reference.clone());
+    keys::look_at(&given)?;
+    let request = Request { keys_last: keys::will_ask(password), ..request(args)? };
+    let registries = context::registries(&flags, &[&named], printer)?;
+    let watch = printer.watch();
+    let keys = keys::signing(given, password, printer);
     let outcome = match publish::publish_with(&registries, request, keys, &watch).await {
         Err(Error::Problems(problems)) => {
             return check::refused("publish", &problems, &directory, printer);
@@ -173,6 +175,7 @@ fn request(args: Publish) -> Result<Request> {
         keep_tag: args.keep_tag,
         force_tag: args.force_tag,
         dry_run: args.dry_run,
+        keys_last: false,
     })
 }
 

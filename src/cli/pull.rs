@@ -60,7 +60,7 @@ pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
         target: args.dir.clone(),
         limits: Limits { total: args.max_size, ..Limits::default() },
     };
-    let pulled = pull::pull(&registries, request).await?;
+    let pulled = pull::pull(&registries, request, &printer.watch()).await?;
     let view = view(&args.reference, args.dir.display().to_string(), &pulled);
     printer.result(&view, || text(&view)).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     flow::{
         error::Result,
+        progress::Event,
         sign::{self, Added, Outcome},
     },
     model::{digest::Digest, reference::Reference},
@@ -77,8 +78,9 @@ fn added(added: &Added) -> AddedView {
 }
 
 pub(super) async fn run(args: Sign, printer: &Printer) -> Result<ExitCode> {
-    let keys = keys::signing(&args.keys.key, args.keys.password, printer)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let keys = keys::signing(args.keys.key, args.keys.password, printer).await?;
+    printer.glance()(Event::Step("signing"));
     let outcome =
         sign::sign(&registries, &args.reference, &keys, !args.no_legacy_signature).await?;
     let view = View::new("sluicegate.dev/sign/v1", &args.reference, &outcome);

@@ -9,3 +9,4 @@ pub mod git;
 pub mod registry;
 pub mod secret;
 pub mod signer;
+pub mod terminal;

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::NamedTempFile;
@@ -31,6 +32,7 @@ use super::{
     content,
     error::{Error, Result},
     pack::{self, Options},
+    progress::{Event, Watch},
     verify,
 };
 
@@ -50,36 +52,41 @@ pub enum Input {
     Directory(PathBuf),
 }
 
-/// Compares two bundles.
+/// Compares two bundles, and tells `watch` how far it is.
 ///
 /// # Errors
 /// [`Error::Problems`] for a directory that cannot be published; what keeps an
 /// artifact from being read.
-pub async fn diff(registries: &Registries, from: &Input, to: &Input) -> Result<Diff> {
+pub async fn diff(
+    registries: &Registries,
+    from: &Input,
+    to: &Input,
+    watch: &Watch,
+) -> Result<Diff> {
+    watch(Event::Step("reading"));
     let (from, to) = futures::try_join!(side(registries, from), side(registries, to))?;
+    watch(Event::Step("comparing"));
     let compared = tokio::task::spawn_blocking(move || diff::diff(&from, &to)).await;
     compared.map_err(|error| Error::Internal(error.to_string()))
 }
 
 async fn side(registries: &Registries, input: &Input) -> Result<Side> {
-    let side = match input {
+    let layer = match input {
         Input::Artifact(reference) => {
-            let artifact = verify::resolve(registries, reference).await?;
-            let layer = content::fetch(&artifact).await?;
-            tokio::task::spawn_blocking(move || read(layer.path())).await
+            content::fetch(&verify::resolve(registries, reference).await?).await?
         }
-        Input::Directory(path) => {
-            let path = path.clone();
-            tokio::task::spawn_blocking(move || read(packed(&path)?.path())).await
-        }
+        Input::Directory(path) => packed(path).await?,
     };
+    let side = tokio::task::spawn_blocking(move || read(layer.path())).await;
     side.map_err(|error| Error::Internal(error.to_string()))?
 }
 
 /// The layer that publishing the directory would push.
-fn packed(path: &Path) -> Result<NamedTempFile> {
+async fn packed(path: &Path) -> Result<NamedTempFile> {
     let options = Options { check: JUDGED, ..Options::default() };
-    let packed = pack::pack(&pack::Input::at(path)?, &options, None)?;
+    // Two sides at once have no one number of bytes to show.
+    let unwatched: Watch = Arc::new(|_| {});
+    let packed = pack::beside(pack::Input::at(path)?, options, &unwatched).await?;
     let problems = packed.judgement.problems.into_iter();
     let errors: Vec<_> = problems.filter(|problem| problem.severity == Severity::Error).collect();
     match packed.layer {

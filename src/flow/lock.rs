@@ -10,7 +10,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    error::Error,
     sync::Arc,
     time::Duration,
 };
@@ -36,8 +35,11 @@ use crate::{
         },
         digest::Digest,
         reference::{Place, Reference, Repository, Tag},
+        text::chain,
     },
 };
+
+use super::progress::Progress;
 
 /// The most tags that are listed to find a version in a range.
 const MAX_TAGS: usize = 100_000;
@@ -74,16 +76,9 @@ impl Default for LockOptions {
     }
 }
 
-/// How far resolving is: told after each question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Questions answered so far, with or without success.
-    pub done: usize,
-    /// Questions in all: fewer than needs where several name the same.
-    pub total: usize,
-}
-
-/// Resolves `needs`; both lists of the result are in their order.
+/// Resolves `needs`; both lists of the result are in their order. `on_item` is
+/// told how many questions are answered, with or without success: fewer than
+/// needs where several name the same.
 pub async fn resolve(
     needs: &[Need],
     registries: &Registries,
@@ -95,12 +90,13 @@ pub async fn resolve(
     let desk = Desk::new(registries, options, &questions);
     let total = questions.len();
     let mut answers = HashMap::with_capacity(total);
+    on_item(Progress { done: 0, total: total as u64 });
     let mut asked = stream::iter(questions)
         .map(|question| desk.ask(question))
         .buffer_unordered(options.parallel.max(1));
     while let Some((question, answer)) = asked.next().await {
         answers.insert(question, answer);
-        on_item(Progress { done: answers.len(), total });
+        on_item(Progress { done: answers.len() as u64, total: total as u64 });
     }
     drop(asked);
     assemble(needs, &answers)
@@ -213,14 +209,7 @@ impl Failure {
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        let absent = error.is_not_found();
-        let mut reason = format!("could not {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            reason.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        Self { reason, absent }
+        Self { reason: format!("could not {}", chain(&error)), absent: error.is_not_found() }
     }
 }
 

@@ -236,7 +236,8 @@ pub async fn resolve(registries: &Registries, reference: &Reference) -> Result<A
         (None, None) => Key::Tag(Tag::latest()),
     };
     let Some(manifest) = store.manifest(&key).await? else {
-        return Err(Error::NotFound { what: named(reference) });
+        let implied = reference.tag.is_none() && reference.digest.is_none();
+        return Err(Error::NotFound { what: named(reference), implied });
     };
     let content = Content::read(&manifest.bytes);
     Ok(Artifact { store, manifest, content })

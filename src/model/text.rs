@@ -1,15 +1,29 @@
 //! Foreign text for people: names, annotations and messages that anybody may
-//! have written, made safe to stand in a line of a terminal or a CI log.
+//! have written, made safe to stand in a line of a terminal or a CI log; and
+//! errors with their causes.
+
+use std::{error::Error, iter};
 
 /// How many characters of a foreign text are shown.
 const MAX_SHOWN: usize = 1000;
+/// How many characters of a value are shown in the message about it.
+const MAX_BRIEF: usize = 200;
 
 /// `text` in one line without anything that moves a cursor, starts a command in
 /// a CI log or changes how the text around it is read; cut when it is long.
 pub fn shown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(MAX_SHOWN));
+    safe(text, MAX_SHOWN)
+}
+
+/// [`shown`] for a value in the message about it, which it must not drown.
+pub fn brief(text: &str) -> String {
+    safe(text, MAX_BRIEF)
+}
+
+fn safe(text: &str, max: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(max));
     for (count, c) in text.chars().enumerate() {
-        if count == MAX_SHOWN {
+        if count == max {
             out.push('…');
             break;
         }
@@ -21,6 +35,26 @@ pub fn shown(text: &str) -> String {
     out
 }
 
+/// The first `max` characters; more are an ellipsis.
+pub fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
+        None => text.to_owned(),
+    }
+}
+
+/// Why an error happened, outermost first; without the error itself.
+pub fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Characters that are not seen but act: controls, line and paragraph
 /// separators, and those that turn the direction of text or join it.
 pub fn is_hidden(c: char) -> bool {
@@ -29,6 +63,7 @@ pub fn is_hidden(c: char) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -40,5 +75,17 @@ mod tests {
         assert!(!safe.chars().any(is_hidden), "{safe}");
         assert!(safe.starts_with("a\\u{1b}[2K\\u{d}\\u{a}::error::x"), "{safe}");
         assert_eq!(shown(&"x".repeat(5000)).chars().count(), MAX_SHOWN + 1);
+        assert_eq!(brief(&"x".repeat(5000)).chars().count(), MAX_BRIEF + 1);
+        assert_eq!((cut("äöü", 3), cut("äöü", 2)), ("äöü".into(), "äö…".into()));
+    }
+
+    #[test]
+    fn causes_follow_the_error() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::num::ParseIntError);
+        let error = Outer("x".parse::<u8>().expect_err("no number"));
+        assert_eq!(chain(&error), "outer: invalid digit found in string");
+        assert_eq!(causes(&error).count(), 1);
     }
 }

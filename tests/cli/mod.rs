@@ -18,6 +18,8 @@ mod interrupt;
 mod mistakes;
 // That no secret is ever printed.
 mod secrets;
+// What a terminal shows, and how it is left.
+mod terminal;
 
 use std::{
     fs,

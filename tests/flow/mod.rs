@@ -43,7 +43,8 @@ use sluicegate::{
         attach::{About, Parcel},
         error::{Class, Error},
         pack::{self, Input},
-        publish::{self, LockMode, LockRequest, Outcome, Request, Watch},
+        progress::Watch,
+        publish::{self, LockMode, LockRequest, Outcome, Request},
         verify::{self, Judged},
     },
     model::{
@@ -192,6 +193,7 @@ impl World {
             keep_tag: true,
             force_tag: false,
             dry_run: false,
+            keys_last: false,
         }
     }
 

@@ -20,7 +20,10 @@ use axum::{
 };
 use sluicegate::{
     edge::registry::Registries,
-    flow::lock::{LockOptions, Progress, resolve},
+    flow::{
+        lock::{LockOptions, resolve},
+        progress::Progress,
+    },
     model::{
         bundle::{
             lock::{Lock, Unresolved},
@@ -226,7 +229,7 @@ async fn what_is_named_often_is_asked_once() {
     assert_eq!((served.count("/v2/app/manifests/"), served.count("index.yaml")), (1, 1));
     let seen = seen.into_inner().expect("lock");
     assert_eq!(seen.last(), Some(&Progress { done: 4, total: 4 }));
-    assert_eq!(seen.len(), 4);
+    assert_eq!(seen.len(), 5);
 }
 
 #[tokio::test]

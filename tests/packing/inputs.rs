@@ -1,6 +1,7 @@
 //! What can be packed, and what is refused by name.
 
 use std::{
+    ops::ControlFlow,
     os::unix::{fs::symlink, net::UnixListener},
     sync::{
         Mutex,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use sluicegate::{
-    flow::pack::PackError,
+    flow::{pack::PackError, progress::Progress},
     model::{bundle::path::RelPath, source::git::ObjectFormat},
 };
 
@@ -213,11 +214,30 @@ fn progress_tells_every_byte_once() {
     let large = "x".repeat(1_000_000);
     let root = directory(&[("a.yaml", MANIFEST), ("b.bin", &large)]);
     let seen = Mutex::new(Vec::new());
-    let tell = |bytes| seen.lock().expect("lock").push(bytes);
+    let tell = |progress: Progress| {
+        seen.lock().expect("lock").push((progress.done, progress.total));
+        ControlFlow::Continue(())
+    };
     pack(&input(root.path()), &Options::default(), Some(&tell)).expect("pack");
     let seen = seen.into_inner().expect("lock");
     assert!(seen.is_sorted() && seen.len() > 2);
-    assert_eq!(seen.last(), Some(&((MANIFEST.len() + large.len()) as u64)));
+    let all = (MANIFEST.len() + large.len()) as u64;
+    assert_eq!(seen.last(), Some(&(all, all)));
+    assert!(seen.iter().all(|(_, total)| *total == all));
+}
+
+/// Whoever packs a terabyte and gives up leaves no file behind.
+#[test]
+fn packing_can_be_stopped() {
+    let root = directory(&[("a.bin", &"x".repeat(1_000_000)), ("b.yaml", MANIFEST)]);
+    let calls = AtomicU64::new(0);
+    let stop = |_| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        ControlFlow::Break(())
+    };
+    let error = pack(&input(root.path()), &Options::default(), Some(&stop)).expect_err("stopped");
+    assert_eq!(error.to_string(), "packing was stopped");
+    assert_eq!(calls.into_inner(), 1);
 }
 
 #[test]
@@ -230,7 +250,7 @@ fn files_that_change_while_they_are_packed_are_refused() {
         // Told after the first piece of the first file.
         let meddle = |_| {
             if calls.fetch_add(1, Ordering::Relaxed) > 0 {
-                return;
+                return ControlFlow::Continue(());
             }
             match change {
                 "longer" => fs::write(&path, "second and more").expect("write"),
@@ -240,6 +260,7 @@ fn files_that_change_while_they_are_packed_are_refused() {
                     fs::rename(root.path().join("new"), &path).expect("rename");
                 }
             }
+            ControlFlow::Continue(())
         };
         let error = pack(&input(root.path()), &Options::default(), Some(&meddle));
         let error = error.expect_err(change).to_string();
@@ -250,7 +271,10 @@ fn files_that_change_while_they_are_packed_are_refused() {
 #[test]
 fn files_that_vanish_are_problems() {
     let root = directory(&[("a.bin", &"x".repeat(300_000)), ("b.bin", "second")]);
-    let vanish = |_| _ = fs::remove_file(root.path().join("b.bin"));
+    let vanish = |_| {
+        let _ = fs::remove_file(root.path().join("b.bin"));
+        ControlFlow::Continue(())
+    };
     let packed = pack(&input(root.path()), &Options::default(), Some(&vanish)).expect("pack");
     assert_eq!(codes(&packed.judgement.problems), [("unreadable", "b.bin".to_owned())]);
     assert!(packed.layer.is_none());

@@ -9,6 +9,7 @@
 
 use std::{
     collections::HashMap,
+    iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -17,6 +18,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use super::error::Fault;
+use crate::model::text::causes;
 
 /// Where an address lies, the most public first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,14 +221,9 @@ struct OutOfReach {
 
 /// The refusal in the chain of a transport error, when it was one.
 pub(super) fn refused(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<OutOfReach>() {
-            return Some(refusal(&found.host, found.zone));
-        }
-        next = error.source();
-    }
-    None
+    let mut all = iter::once(error).chain(causes(error));
+    let found = all.find_map(|error| error.downcast_ref::<OutOfReach>())?;
+    Some(refusal(&found.host, found.zone))
 }
 
 #[cfg(test)]

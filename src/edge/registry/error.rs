@@ -76,6 +76,10 @@ pub enum Fault {
     /// An answer, file or option that makes no sense.
     #[error("{0}")]
     Malformed(String),
+    /// The directory is no layout, or a torn one: nothing was asked of it yet
+    /// that it could know.
+    #[error("{0}")]
+    Layout(String),
     /// The registry does not let this tag move.
     #[error("the registry does not allow `{tag}` to be overwritten: {detail}")]
     ImmutableTag {

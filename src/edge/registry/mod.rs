@@ -184,6 +184,18 @@ impl Store {
         each!(self, store => store.place())
     }
 
+    /// Checks what can be known without a request: that the directory of a
+    /// layout is one, or could be.
+    ///
+    /// # Errors
+    /// [`Fault::Layout`].
+    pub async fn check_place(&self) -> Result<()> {
+        match self {
+            Store::Http(_) => Ok(()),
+            Store::Layout(layout) => layout.check_place().await,
+        }
+    }
+
     /// The digest a tag points at now, `None` when there is no such tag. One
     /// request (HEAD; GET when the answer carries no usable digest).
     ///

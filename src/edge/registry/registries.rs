@@ -21,7 +21,7 @@ use super::{
     retry::{Deadline, Failure, Retries},
     transport::{Answer, Call, REDIRECTS, Route, Transport, origin},
 };
-use crate::model::{digest::Digest, reference::Place};
+use crate::model::{digest::Digest, reference::Place, text::brief};
 
 /// The unit in which bytes in flight are counted.
 const UNIT: u64 = 1024;
@@ -147,7 +147,6 @@ impl Registries {
 
 fn named<T>(url: &Url, result: Result<T, Fault>) -> Result<T> {
     result.map_err(|fault| {
-        let path: String = url.path().chars().take(200).collect();
-        RegistryError::new(format!("read `{}{path}`", origin(url)), fault)
+        RegistryError::new(format!("read `{}{}`", origin(url), brief(url.path())), fault)
     })
 }

@@ -21,7 +21,7 @@ use super::{
     transport::{Call, Route, Transport, origin, same_origin},
     upload::Payload,
 };
-use crate::edge::secret::Secret;
+use crate::{edge::secret::Secret, model::text::brief};
 
 /// The largest answer of a token service that is read.
 const MAX_ANSWER: u64 = 256 * 1024;
@@ -164,8 +164,7 @@ fn refresh(request: &Request<'_>, token: &Secret, route: &Route) -> Call {
 
 /// A realm for messages: without its query.
 fn shown(realm: &Url) -> String {
-    let path: String = realm.path().chars().take(100).collect();
-    format!("{}{path}", origin(realm))
+    format!("{}{}", origin(realm), brief(realm.path()))
 }
 
 fn refused(problem: Problem, named: &str, request: &Request<'_>) -> Failure {

@@ -30,6 +30,7 @@ use super::{
     tls::Tls,
     upload::{Payload, Progress},
 };
+use crate::model::text::causes;
 
 const MAX_REDIRECTS: usize = 5;
 /// The statuses that are redirects.
@@ -292,20 +293,21 @@ impl Transport {
     }
 }
 
+/// Causes that only say how deep in which library it happened.
+const LAYERS: [&str; 3] = ["tcp connect error", "dns error", "error resolving DNS"];
+
 /// The causes of a transport error, without its URL, whose query may hold a
 /// signature, and without what only says which library failed.
 fn chain(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
+    let mut said = Vec::new();
+    for cause in causes(error) {
         let text = cause.to_string();
-        let layer = text.starts_with("client error (") || text == "tcp connect error";
-        if !layer && !causes.contains(&text) {
-            causes.push(text);
+        let layer = text.starts_with("client error (") || LAYERS.contains(&text.as_str());
+        if !layer && !said.contains(&text) {
+            said.push(text);
         }
-        next = cause.source();
     }
-    if causes.is_empty() { "the connection failed".into() } else { causes.join(": ") }
+    if said.is_empty() { "the connection failed".into() } else { said.join(": ") }
 }
 
 /// Abroad nothing goes along but what the content itself needs.

@@ -13,6 +13,7 @@ use std::{
     fs::File,
     io::{self, Cursor, Read},
     num::NonZero,
+    ops::ControlFlow,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -36,7 +37,8 @@ use crate::{
 };
 
 use super::{
-    Input, Layer, Options, PackError, PackedFile,
+    super::progress::Progress,
+    Input, Layer, OnBytes, Options, PackError, PackedFile,
     budget::{Budget, Held},
 };
 
@@ -82,7 +84,7 @@ pub(super) fn read_all(
     input: &Input,
     chosen: Vec<Chosen>,
     options: &Options,
-    progress: Option<&dyn Fn(u64)>,
+    progress: Option<OnBytes<'_>>,
 ) -> Result<Outcome, PackError> {
     thread::scope(|scope| {
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
@@ -101,8 +103,9 @@ pub(super) fn read_all(
             false => (None, None),
         };
         let budget = Budget::new(IN_FLIGHT);
-        let reader =
-            Reader { input, options, progress, budget, jobs, layer, read: 0, manifests: 0 };
+        let total = chosen.iter().map(|chosen| chosen.file.size).sum();
+        let read = Progress { done: 0, total };
+        let reader = Reader { input, options, progress, budget, jobs, layer, read, manifests: 0 };
         let outcome = reader.run(chosen);
         let mut facts = Vec::new();
         for parser in parsers {
@@ -161,13 +164,13 @@ fn write(pieces: &Receiver<Piece>) -> Result<Option<Layer>, PackError> {
 struct Reader<'a> {
     input: &'a Input,
     options: &'a Options,
-    progress: Option<&'a dyn Fn(u64)>,
+    progress: Option<OnBytes<'a>>,
     budget: Arc<Budget>,
     jobs: SyncSender<Job>,
     /// `None` when there is no layer to write, or not any more.
     layer: Option<SyncSender<Piece>>,
     /// How many bytes were read.
-    read: u64,
+    read: Progress,
     /// How many manifests were handed out.
     manifests: usize,
 }
@@ -178,6 +181,8 @@ enum Fault {
     Unreadable(io::Error),
     /// It is not the file any more that was found.
     Changed,
+    /// Nobody wants to go on.
+    Stopped,
 }
 
 impl Reader<'_> {
@@ -187,6 +192,7 @@ impl Reader<'_> {
             let git_blob = match self.file(&path, &file) {
                 Ok(blob) => blob,
                 Err(Fault::Changed) => return Err(PackError::Changed { path }),
+                Err(Fault::Stopped) => return Err(PackError::Stopped),
                 Err(Fault::Unreadable(error)) => {
                     outcome.problems.push(select::unreadable(&path, &error.to_string()));
                     self.layer = None;
@@ -269,11 +275,11 @@ impl Reader<'_> {
         if let Some(hasher) = hasher {
             hasher.update(&bytes);
         }
-        self.read += size;
-        if let Some(progress) = self.progress {
-            progress(self.read);
+        self.read.done += size;
+        match self.progress.map(|progress| progress(self.read)) {
+            Some(ControlFlow::Break(())) => Err(Fault::Stopped),
+            _ => Ok(Arc::new(share.hold(bytes))),
         }
-        Ok(Arc::new(share.hold(bytes)))
     }
 
     /// Tells the writer of the layer. When it is gone, joining it says why, and

@@ -52,6 +52,7 @@ use super::{
     error::{Error, Result},
     lock::LockOptions,
     pack::{self, Packed},
+    progress::{Event, Progress, Watch},
 };
 
 pub mod plan;
@@ -97,6 +98,9 @@ pub struct Request {
     pub force_tag: bool,
     /// Whether to stop before the first write.
     pub dry_run: bool,
+    /// Whether the keys are waited for only when the input was judged: somebody
+    /// will be asked for a password, and should not be in vain.
+    pub keys_last: bool,
 }
 
 /// How charts and images are resolved.
@@ -179,25 +183,6 @@ pub struct Uploaded {
     pub bytes: u64,
 }
 
-/// What a long operation tells while it runs.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// It enters a step.
-    Step(&'static str),
-    /// Bytes of a transfer.
-    Bytes {
-        /// What is transferred.
-        what: String,
-        /// How far it is.
-        done: u64,
-        /// How far it goes; zero when unknown.
-        total: u64,
-    },
-}
-
-/// Who is told.
-pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
-
 /// Publishes.
 ///
 /// # Errors
@@ -220,6 +205,7 @@ pub async fn publish_with(
 ) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
+    store.check_place().await?;
     let prepared = prepare::prepare(registries, &mut request, keys, watch).await?;
     let artifact = Artifact::new(&request, prepared)?;
     let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
@@ -368,11 +354,12 @@ async fn look(
         tag_states(store, tags),
         discover::gather(store, digest, &examine, registries.limits()),
     );
+    let (there, blobs, tags) = (there?, blobs?, tags?);
     gathered.refuse_gaps()?;
-    let blobs: Vec<Digest> = blobs?.into_iter().flatten().collect();
+    let blobs: Vec<Digest> = blobs.into_iter().flatten().collect();
     // A manifest whose blobs were collected is not there: push it again.
     let whole = artifact.blobs().iter().all(|blob| blobs.contains(&blob.descriptor.digest));
-    Ok(Before { artifact: there? && whole, blobs, tags: tags?, gathered })
+    Ok(Before { artifact: there && whole, blobs, tags, gathered })
 }
 
 /// Whom publishing recognises: its own keys.
@@ -501,7 +488,7 @@ impl Run<'_> {
         }
         let (watch, total) = (self.watch.clone(), blob.descriptor.size);
         Some(std::sync::Arc::new(move |done| {
-            watch(Event::Bytes { what: "layer".into(), done, total });
+            watch(Event::Bytes(Progress { done, total }));
         }))
     }
 
@@ -529,6 +516,7 @@ impl Run<'_> {
         if artifact?.is_none() {
             return Err(Error::NotFound {
                 what: self.request.place.name() + "@" + &digest.to_string(),
+                implied: false,
             });
         }
         let own = own?;

@@ -1,7 +1,7 @@
 //! Everything before the first question to the target registry: source, pack,
 //! judgement, lock.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
 use crate::{
     edge::{git, registry::Registries, signer::SigningKey},
@@ -25,8 +25,9 @@ use super::{
         error::{Error, Result},
         lock,
         pack::{self, Input, Packed},
+        progress::{Event, Watch},
     },
-    Event, LockMode, Request, Watch, refuse_problems,
+    LockMode, Request, refuse_problems,
 };
 
 /// How long git may take for one answer.
@@ -58,15 +59,25 @@ pub async fn prepare(
     watch: &Watch,
 ) -> Result<Prepared> {
     let ci = Ci::recognise(&request.environment);
-    let (origin, keys) = futures::try_join!(origin(request, &ci), keys)?;
-    request.keys.extend(keys);
+    let mut keys = pin!(keys);
+    let origin = match request.keys_last {
+        true => origin(request, &ci).await?,
+        false => {
+            let (origin, keys) = futures::try_join!(origin(request, &ci), keys.as_mut())?;
+            request.keys.extend(keys);
+            origin
+        }
+    };
     request.pack.git_hash = origin.facts.as_ref().map(|facts| facts.format);
     watch(Event::Step("packing"));
-    let (packed, tree) = futures::try_join!(pack(request), tree(origin.facts.as_ref()))?;
+    let (packed, tree) = futures::try_join!(pack(request, watch), tree(origin.facts.as_ref()))?;
     let (mut packed, mut warnings) = judged(packed, request.strict)?;
     let source = settle(origin.source, request, &packed, &tree)?;
     if request.lock.require_pinned {
         refuse_failures(model::require_pinned(&packed.judgement.needs))?;
+    }
+    if request.keys_last {
+        request.keys.extend(keys.await?);
     }
     let lock = resolve(registries, request, &packed, watch).await?;
     if let Some(lock) = &lock {
@@ -112,12 +123,8 @@ async fn origin(request: &Request, ci: &Ci) -> Result<From> {
     Ok(From { source, facts: Some(facts) })
 }
 
-async fn pack(request: &Request) -> Result<Packed> {
-    let (input, options) = (request.input.clone(), request.pack.clone());
-    tokio::task::spawn_blocking(move || pack::pack(&input, &options, None))
-        .await
-        .map_err(|error| Error::Internal(format!("packing stopped: {error}")))?
-        .map_err(Error::Pack)
+async fn pack(request: &Request, watch: &Watch) -> Result<Packed> {
+    pack::beside(request.input.clone(), request.pack.clone(), watch).await
 }
 
 async fn tree(facts: Option<&GitFacts>) -> Result<Vec<TreeEntry>> {
@@ -183,7 +190,8 @@ async fn resolve(
     }
     watch(Event::Step("resolving charts and images"));
     let needs = &packed.judgement.needs;
-    let lock = lock::resolve(needs, registries, &request.lock.options, |_| {}).await;
+    let told = |progress| watch(Event::Items(progress));
+    let lock = lock::resolve(needs, registries, &request.lock.options, told).await;
     if request.lock.mode == LockMode::Require {
         refuse_failures(lock.require())?;
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{digest::Digest, reference::Tag};
+use crate::model::{digest::Digest, reference::Tag, text::brief};
 
 use super::{
     check::FileFacts,
@@ -58,7 +58,7 @@ impl<'f> Sources<'f> {
             let open = |object: &&&Object| wanted.is_empty() || object.namespace().is_empty();
             matching = all.iter().filter(open).copied().collect();
         }
-        let name = format!("{} `{}`", reference.kind, source_object::short(&reference.name));
+        let name = format!("{} `{}`", reference.kind, brief(&reference.name));
         let Some((first, rest)) = matching.split_first() else {
             return Err(format!("the {name} is not in the bundle"));
         };
@@ -169,9 +169,7 @@ fn oci_chart(url: &str, chart: &str, version: Option<&str>) -> Target {
             path: repository.path().to_owned(),
             version: chart_version(version.unwrap_or("*")),
         },
-        None => Target::Unknown {
-            reason: format!("`{}` is no repository", source_object::short(&full)),
-        },
+        None => Target::Unknown { reason: format!("`{}` is no repository", brief(&full)) },
     }
 }
 

@@ -4,10 +4,11 @@
 use super::{
     problem::{Problem, code},
     scope::Scope,
-    source_object::{Origin, chart_spec, object_ref, short},
+    source_object::{Origin, chart_spec, object_ref},
     workload::{self, Images},
     yaml::{Kind, Node},
 };
+use crate::model::text::brief;
 
 /// The group of HelmReleases.
 pub const GROUP: &str = "helm.toolkit.fluxcd.io";
@@ -60,7 +61,7 @@ fn check_api_version(scope: &Scope<'_>, object: Node<'_>, problems: &mut Vec<Pro
         "v2beta1" => "2.7",
         "v2beta2" => "2.8",
         _ => {
-            let message = format!("`{}` is served by no release of Flux", short(written));
+            let message = format!("`{}` is served by no release of Flux", brief(written));
             let problem = scope.error(code::HELMRELEASE_API_UNKNOWN, node, "apiVersion", message);
             return problems.push(problem.hint(format!("write `apiVersion: {GROUP}/v2`")));
         }
@@ -114,7 +115,7 @@ fn check_interval(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Problem>
         Some(node) => match node.as_str() {
             Some(text) if is_duration(text) || text.contains("${") => return,
             Some(text) => {
-                (node, format!("the interval `{}` is no duration; {wanted}", short(text)))
+                (node, format!("the interval `{}` is no duration; {wanted}", brief(text)))
             }
             None => (node, format!("the interval is {}; {wanted}", node.kind().name())),
         },

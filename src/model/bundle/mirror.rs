@@ -8,7 +8,10 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::model::reference::{Repository, is_loopback_host};
+use crate::model::{
+    reference::{Repository, is_loopback_host},
+    text::brief,
+};
 
 /// One host and where to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +132,7 @@ enum Fault {
 fn clip(text: &str) -> String {
     match text.contains('@') {
         true => "…".into(),
-        false => text.chars().filter(|c| !c.is_control()).take(200).collect(),
+        false => brief(text),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::model::{
     },
     digest::Digest,
     reference::Tag,
+    text::brief,
 };
 
 /// The content of `index.json`.
@@ -79,12 +80,12 @@ impl IndexFile {
         for entry in self.holders(tag) {
             let text = digest_of(entry).unwrap_or("nothing");
             let digest: Digest = text.parse().map_err(|_| {
-                let text: String = text.escape_debug().take(150).collect();
-                Fault::Malformed(format!("the tag `{tag}` points at `{text}`, not at a SHA-256"))
+                let text = brief(text);
+                Fault::Layout(format!("the tag `{tag}` points at `{text}`, not at a SHA-256"))
             })?;
             match found {
                 Some(other) if other != digest => {
-                    return Err(Fault::Malformed(format!(
+                    return Err(Fault::Layout(format!(
                         "the tag `{tag}` points at both `{other}` and `{digest}`; name the digest"
                     )));
                 }

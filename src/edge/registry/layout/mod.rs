@@ -59,12 +59,12 @@ impl Layout {
     /// largest manifest that is read by name, in bytes.
     ///
     /// # Errors
-    /// [`Fault::Malformed`] when `path` is something else than a directory.
+    /// [`Fault::Layout`] when `path` is something else than a directory.
     pub fn open(path: &Path, max_manifest: u64) -> Result<Layout> {
         let layout = Layout { root: path.into(), max_manifest };
         match std::fs::metadata(path) {
             Ok(found) if !found.is_dir() => {
-                let fault = Fault::Malformed(format!("`{}` is not a directory", path.display()));
+                let fault = Fault::Layout(format!("`{}` is not a directory", path.display()));
                 Err(RegistryError::new(format!("open `{}`", layout.place()), fault))
             }
             _ => Ok(layout),
@@ -74,6 +74,14 @@ impl Layout {
     /// Where this layout is.
     pub fn place(&self) -> Place {
         Place::Layout(self.root.to_path_buf())
+    }
+
+    /// Checks that there is a layout, or that one can be made here.
+    ///
+    /// # Errors
+    /// [`Fault::Layout`].
+    pub async fn check_place(&self) -> Result<()> {
+        self.blocking(format!("use `{}`", self.place()), disk::check_place).await
     }
 
     /// The digest that `tag` points at, `None` when there is no such tag.
