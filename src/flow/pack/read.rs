@@ -48,6 +48,9 @@ const QUEUE: usize = 256;
 const PIECE: u64 = 256 << 10;
 /// How much more than its bytes a file takes while it is parsed.
 const PARSED_SHARE: u64 = 4;
+/// How large a file that is no manifest may be to be looked into for whether it
+/// is encrypted: twice what a Secret can hold.
+const MAX_SEALED: u64 = 2 << 20;
 /// How many parsers there are at most.
 const MAX_PARSERS: usize = 8;
 
@@ -70,7 +73,7 @@ enum Piece {
     End,
 }
 
-/// A manifest to parse, with its place among the manifests.
+/// A file to parse, with its place among those that are.
 struct Job {
     order: usize,
     path: RelPath,
@@ -129,7 +132,11 @@ fn parse(queue: &Mutex<Receiver<Job>>) -> Vec<(usize, FileFacts)> {
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
     let mut facts = Vec::new();
     while let Some(Job { order, path, bytes }) = next() {
-        facts.push((order, check::read_file(&path, &bytes)));
+        let read = match check::is_manifest(&path) {
+            true => Some(check::read_file(&path, &bytes)),
+            false => check::read_other(&path, &bytes),
+        };
+        facts.extend(read.map(|facts| (order, facts)));
     }
     facts
 }
@@ -168,7 +175,7 @@ struct Reader<'a> {
     layer: Option<SyncSender<Piece>>,
     /// How many bytes were read.
     read: u64,
-    /// How many manifests were handed out.
+    /// How many files were handed out to be parsed.
     manifests: usize,
 }
 
@@ -204,13 +211,16 @@ impl Reader<'_> {
     fn file(&mut self, path: &RelPath, file: &select::File) -> Result<Option<ObjectId>, Fault> {
         let parsed = check::is_manifest(path) && file.size <= self.options.max_file;
         let hasher = self.options.git_hash.map(|hash| BlobHasher::new(hash, file.size));
-        if !parsed && self.layer.is_none() && hasher.is_none() {
+        if file.size > MAX_SEALED && !parsed && self.layer.is_none() && hasher.is_none() {
             return Ok(None);
         }
         let mut content = Content::open(self.input, path, file)?;
         self.tell(Piece::File { path: path.clone(), executable: file.executable, size: file.size });
         let hasher = match parsed {
-            true => self.whole(path, &mut content, file.size, hasher)?,
+            true => self.whole(path, &mut content, file.size, PARSED_SHARE, hasher)?,
+            false if file.size <= MAX_SEALED => {
+                self.whole(path, &mut content, file.size, 1, hasher)?
+            }
             false => self.pieces(&mut content, file.size, hasher)?,
         };
         match content.read(&mut [0]).map_err(Fault::Unreadable)? {
@@ -219,15 +229,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a manifest in one piece, because that is how it is parsed.
+    /// Reads a file in one piece, because that is how it is parsed; it takes
+    /// `factor` times its size meanwhile.
     fn whole(
         &mut self,
         path: &RelPath,
         content: &mut Content<'_>,
         size: u64,
+        factor: u64,
         mut hasher: Option<BlobHasher>,
     ) -> Result<Option<BlobHasher>, Fault> {
-        let bytes = self.piece(content, size, size.saturating_mul(PARSED_SHARE), &mut hasher)?;
+        let bytes = self.piece(content, size, size.saturating_mul(factor), &mut hasher)?;
         self.tell(Piece::Data(Arc::clone(&bytes)));
         let order = self.manifests;
         self.manifests += 1;

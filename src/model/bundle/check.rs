@@ -14,6 +14,7 @@ use super::{
     kustomization::{self, Found, Kustomization},
     need::Need,
     object::{Object, group},
+    patch::{self, Aim, Write},
     path::RelPath,
     problem::{Problem, Severity, code},
     roots,
@@ -54,11 +55,29 @@ pub struct FileFacts {
     object_problems: Vec<Problem>,
     /// Secrets in clear.
     secrets: Vec<Problem>,
+    /// What it would write in clear if it were a patch of a Secret.
+    writes: Vec<Write>,
+    /// Whether it is empty, or encrypted by SOPS as a whole.
+    sealed: bool,
     objects: Vec<Object>,
     kustomization: Option<Box<Kustomization>>,
 }
 
 impl FileFacts {
+    /// Of a file that says nothing.
+    fn new(path: &RelPath) -> Self {
+        Self {
+            path: Arc::new(path.clone()),
+            problems: Vec::new(),
+            object_problems: Vec::new(),
+            secrets: Vec::new(),
+            writes: Vec::new(),
+            sealed: false,
+            objects: Vec::new(),
+            kustomization: None,
+        }
+    }
+
     /// The file.
     pub fn path(&self) -> &RelPath {
         &self.path
@@ -69,22 +88,31 @@ impl FileFacts {
         &self.objects
     }
 
+    /// Whether it has nothing in clear: it is empty, or encrypted by SOPS.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// What it writes in clear as a patch with this aim.
+    pub(super) fn as_patch(&self, aim: Aim) -> Vec<Problem> {
+        self.writes.iter().filter_map(|write| write.problem(aim)).collect()
+    }
+
     /// What it says as a kustomization.
     pub(super) fn kustomization(&self) -> Option<&Kustomization> {
         self.kustomization.as_deref()
     }
 }
 
-/// Reads one file.
+/// Reads a file that is no manifest; nothing comes of most.
+pub fn read_other(path: &RelPath, bytes: &[u8]) -> Option<FileFacts> {
+    let sealed = secret::is_sealed_file(bytes);
+    sealed.then(|| FileFacts { sealed, ..FileFacts::new(path) })
+}
+
+/// Reads one manifest.
 pub fn read_file(path: &RelPath, bytes: &[u8]) -> FileFacts {
-    let mut facts = FileFacts {
-        path: Arc::new(path.clone()),
-        problems: Vec::new(),
-        object_problems: Vec::new(),
-        secrets: Vec::new(),
-        objects: Vec::new(),
-        kustomization: None,
-    };
+    let mut facts = FileFacts::new(path);
     match yaml::text(bytes) {
         Ok(text) => read_text(text, &mut facts),
         Err(error) => {
@@ -102,10 +130,17 @@ pub fn read_file(path: &RelPath, bytes: &[u8]) -> FileFacts {
 
 fn read_text(text: &str, facts: &mut FileFacts) {
     let source = Source::new(text);
+    facts.sealed = true;
     for document in yaml::documents(text) {
         match document {
-            Ok(document) => read_document(&source, &document, facts),
-            Err(error) => facts.problems.push(unreadable(&source, &facts.path, &error)),
+            Ok(document) => {
+                facts.sealed &= secret::is_sealed(document.root());
+                read_document(&source, &document, facts);
+            }
+            Err(error) => {
+                facts.sealed = false;
+                facts.problems.push(unreadable(&source, &facts.path, &error));
+            }
         }
         // A hostile file must not make millions of problems first.
         if facts.problems.len() > MAX_PROBLEMS {
@@ -113,6 +148,7 @@ fn read_text(text: &str, facts: &mut FileFacts) {
         }
     }
     facts.objects.shrink_to_fit();
+    facts.writes.truncate(MAX_PROBLEMS);
 }
 
 /// Keeps the first problems of a file, and says so.
@@ -153,17 +189,17 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
 
 fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut FileFacts) {
     let root = document.root();
-    if !root.is_map() {
-        return;
-    }
     let found = kustomization::found(&facts.path, root);
     let hidden = match found {
         Found::Kustomization => kustomization::hidden(root),
-        _ if secret::is_in(root) => Hidden::Values,
-        _ => Hidden::Nothing,
+        _ => hidden(root),
     };
     let path = Arc::clone(&facts.path);
     let scope = Scope::new(&path, source, document, hidden);
+    facts.writes.extend(patch::write(&scope, root));
+    if !root.is_map() {
+        return;
+    }
     match found {
         Found::Kustomization => {
             let mut read = kustomization::read(&scope, root);
@@ -184,6 +220,21 @@ fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut
     read_object(&scope, root, "", facts);
 }
 
+/// What of a document that is no kustomization must not be shown.
+fn hidden(root: Node<'_>) -> Hidden {
+    let generator = root.str_at(&["kind"]) == Some("SecretGenerator");
+    if generator || (root.kind() == yaml::Kind::Seq && patch::may_write(root)) {
+        Hidden::Lines(vec![root.range()])
+    } else if secret::is_in(root) || patch::may_write(root) {
+        Hidden::Values
+    } else {
+        match patch::hidden_in_objects(root) {
+            lines if lines.is_empty() => Hidden::Nothing,
+            lines => Hidden::Lines(lines),
+        }
+    }
+}
+
 /// Whether a document is a Kubernetes object at all.
 fn is_object(node: Node<'_>) -> bool {
     let text = |key: &str| node.str_at(&[key]).is_some_and(|text| !text.is_empty());
@@ -198,6 +249,26 @@ pub(super) fn is_list(node: Node<'_>) -> bool {
         && node.at(&["metadata", "name"]).is_none()
 }
 
+/// Finds what matters whatever the file is for: data in clear, also in a
+/// document without `apiVersion`, as a patch of a Secret can be; and the
+/// generators of kustomize.
+fn read_anywhere(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFacts) {
+    let group = node.str_at(&["apiVersion"]).map(group).unwrap_or_default();
+    let named = is_object(node) || node.at(&["metadata", "name"]).is_some();
+    match (group, node.str_at(&["kind"])) {
+        ("", Some("Secret")) if named => {
+            facts.secrets.extend(secret::check(scope, node, path.trim_end_matches('.')));
+        }
+        (patch::FLUX_GROUP | helm_release::GROUP, Some(_)) => {
+            facts.secrets.extend(patch::in_object(scope, node, path));
+        }
+        ("", Some("SecretGenerator")) => {
+            facts.secrets.append(&mut kustomization::secret_generator(scope, node));
+        }
+        _ => {}
+    }
+}
+
 /// Whether a document without `apiVersion` or `kind` was meant as an object: it
 /// has the other, and `metadata` with a name or a `spec`. Values files, charts'
 /// `Chart.yaml` and JSON that happens to have a `kind` are left alone.
@@ -209,6 +280,7 @@ fn is_incomplete(node: Node<'_>) -> bool {
 }
 
 fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFacts) {
+    read_anywhere(scope, node, path, facts);
     if !is_object(node) {
         if is_incomplete(node) {
             facts.object_problems.push(incomplete(scope, node, path));
@@ -226,9 +298,6 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFa
             read_object(scope, item, &format!("{path}items[{index}]."), facts);
         }
         return;
-    }
-    if kind == "Secret" && group(api_version).is_empty() {
-        facts.secrets.extend(secret::check(scope, node, path.trim_end_matches('.')));
     }
     let mut problems = Vec::new();
     let object = match identify(scope, node, path, [api_version, kind], &mut problems) {
@@ -348,6 +417,9 @@ pub fn judge(
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut roots = roots::resolve(&files, all_paths);
     let mut problems = std::mem::take(&mut roots.problems);
+    if !options.allow_secrets {
+        problems.append(&mut roots.secrets);
+    }
     for (index, facts) in files.iter_mut().enumerate() {
         problems.append(&mut facts.problems);
         if !options.allow_secrets {

@@ -22,6 +22,7 @@ pub mod names;
 pub mod need;
 pub mod object;
 pub mod pack;
+mod patch;
 pub mod path;
 pub mod problem;
 mod roots;

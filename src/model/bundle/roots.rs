@@ -19,6 +19,7 @@ use super::{
     object::Object,
     path::RelPath,
     problem::{Problem, code},
+    secret,
 };
 
 /// How many objects, counted once per way they are included, are compared.
@@ -37,6 +38,8 @@ pub struct Roots {
     dirs: BTreeMap<Option<RelPath>, Vec<usize>>,
     /// What is wrong with the references.
     pub problems: Vec<Problem>,
+    /// Data in clear that is put into Secrets, which may be allowed.
+    pub secrets: Vec<Problem>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +71,15 @@ pub fn resolve(files: &[FileFacts], all_paths: &BTreeSet<RelPath>) -> Roots {
                     roots.resources.insert(file);
                     includes.push((Include::File(file), reference));
                 }
-                Ok(Some(Target::File(file))) => named.push(file),
-                Ok(None) => {}
+                Ok(target) => {
+                    let file = match target {
+                        Some(Target::File(file)) => Some(file),
+                        _ => None,
+                    };
+                    named.extend(file);
+                    let named = file.and_then(|file| files.get(file));
+                    roots.secrets.extend(in_clear(facts, reference, named));
+                }
                 Err(problem) => {
                     let problem = problem.in_file(facts.path()).at(reference.spot.place());
                     roots.problems.push(problem);
@@ -117,7 +127,7 @@ impl Roots {
         reference: &Reference,
     ) -> Result<Option<Target>, Box<Problem>> {
         let target = &*reference.target;
-        let shown: String = target.chars().filter(|c| !c.is_control()).take(200).collect();
+        let shown = shown(reference);
         if is_remote(target) {
             let message = format!("`{shown}` is remote: neither packed, nor locked, nor checked");
             let hint = "copy it into the bundle, so that what was published is what is applied";
@@ -147,7 +157,7 @@ impl Roots {
         reference: &Reference,
         shown: &str,
     ) -> Result<Option<Target>, Box<Problem>> {
-        let file_wanted = matches!(reference.role, Role::Patch | Role::Data);
+        let file_wanted = matches!(reference.role, Role::Patch(_) | Role::Data | Role::Secret);
         if let Some(kustomization) = self.dirs.get(&path).and_then(|found| found.first())
             && !file_wanted
         {
@@ -361,6 +371,26 @@ fn file_target(
     }
     let found = files.binary_search_by(|facts| facts.path().cmp(path)).ok();
     Ok(found.map(Target::File))
+}
+
+/// The data in clear that `reference`, written in `facts`, puts into Secrets out
+/// of the file `named`, of which nothing is known unless it is parsed or sealed.
+fn in_clear(facts: &FileFacts, reference: &Reference, named: Option<&FileFacts>) -> Vec<Problem> {
+    match reference.role {
+        Role::Patch(aim) => named.map(|named| named.as_patch(aim)).unwrap_or_default(),
+        Role::Secret if !named.is_some_and(FileFacts::is_sealed) => {
+            let message =
+                format!("secretGenerator puts `{}` into a Secret in clear", shown(reference));
+            let problem = Problem::error(code::SECRET_CLEAR, message).hint(secret::HINT);
+            vec![problem.in_file(facts.path()).at(reference.spot.place())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The target as it may be shown.
+fn shown(reference: &Reference) -> String {
+    reference.target.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// Whether some file is below `path`.

@@ -17,8 +17,10 @@ fn judged_with(files: &[(&str, &str)], options: &Options) -> Judgement {
     let facts = files
         .iter()
         .map(|(name, text)| (path(name), text))
-        .filter(|(path, _)| is_manifest(path))
-        .map(|(path, text)| read_file(&path, text.as_bytes()))
+        .filter_map(|(path, text)| match is_manifest(&path) {
+            true => Some(read_file(&path, text.as_bytes())),
+            false => read_other(&path, text.as_bytes()),
+        })
         .rev()
         .collect();
     judge(facts, &all, options)
