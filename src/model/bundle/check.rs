@@ -265,6 +265,9 @@ fn read_anywhere(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut File
         ("", Some("SecretGenerator")) => {
             facts.secrets.append(&mut kustomization::secret_generator(scope, node));
         }
+        ("", Some("HelmChartInflationGenerator")) => {
+            facts.problems.push(kustomization::inflated(scope, node, path.trim_end_matches('.')));
+        }
         _ => {}
     }
 }

@@ -181,6 +181,7 @@ pub fn read(scope: &Scope<'_>, root: Node<'_>) -> Read {
     reader.generators(root, "configMapGenerator");
     reader.generators(root, "secretGenerator");
     reader.images(root);
+    reader.charts(root);
     read
 }
 
@@ -321,6 +322,17 @@ impl Reader<'_, '_, '_> {
         }
     }
 
+    /// Charts that kustomize would inflate by running Helm, which Flux does not
+    /// let it.
+    fn charts(&mut self, root: Node<'_>) {
+        for key in ["helmCharts", "helmChartInflationGenerator"] {
+            for (index, chart) in self.list(root, key).into_iter().enumerate() {
+                let path = format!("{key}[{index}]");
+                self.read.problems.push(inflated(self.scope, chart, &path));
+            }
+        }
+    }
+
     /// `images` replaces what the manifests name; what it says in full is an
     /// image that the bundle names.
     fn images(&mut self, root: Node<'_>) {
@@ -346,6 +358,14 @@ impl Reader<'_, '_, '_> {
             });
         }
     }
+}
+
+/// The problem of a chart that only `kustomize --enable-helm` inflates.
+pub fn inflated(scope: &Scope<'_>, node: Node<'_>, path: &str) -> Problem {
+    let message = "kustomize inflates this chart only with `--enable-helm`, which Flux never sets";
+    scope
+        .warning(code::KUSTOMIZATION_HELM, node, path, message)
+        .hint("write a HelmRelease, whose chart is checked and locked, in its place")
 }
 
 /// Whether a text that could be a path is an object written in place.

@@ -46,6 +46,8 @@ codes! {
     KUSTOMIZATION_NAME = "kustomization-name";
     #[doc = "Kustomizations include so many objects that duplicates are not looked for."]
     KUSTOMIZATION_LIMIT = "kustomization-limit";
+    #[doc = "A kustomization inflates a Helm chart, which Flux refuses."]
+    KUSTOMIZATION_HELM = "kustomization-helm";
     #[doc = "A HelmRelease has an API version that newer releases of Flux no longer serve."]
     HELMRELEASE_API_REMOVED = "helmrelease-api-removed";
     #[doc = "A HelmRelease has an API version that no release of Flux serves."]

@@ -77,6 +77,65 @@ resourcesTypo: [x]
     );
 }
 
+/// Every field that names files: what is not there, what is remote.
+#[test]
+fn every_field_that_names_files() {
+    for (field, path) in [
+        ("resources: [TARGET]", "resources[0]"),
+        ("bases: [TARGET]", "bases[0]"),
+        ("components: [TARGET]", "components[0]"),
+        ("crds: [TARGET]", "crds[0]"),
+        ("configurations: [TARGET]", "configurations[0]"),
+        ("generators: [TARGET]", "generators[0]"),
+        ("transformers: [TARGET]", "transformers[0]"),
+        ("validators: [TARGET]", "validators[0]"),
+        ("openapi: {path: TARGET}", "openapi.path"),
+        ("replacements: [{path: TARGET}]", "replacements[0].path"),
+        ("patches: [{path: TARGET}]", "patches[0].path"),
+        ("patchesJson6902: [{path: TARGET, target: {}}]", "patchesJson6902[0].path"),
+        ("patchesStrategicMerge: [TARGET]", "patchesStrategicMerge[0]"),
+        ("configMapGenerator: [{files: [TARGET]}]", "configMapGenerator[0].files[0]"),
+        ("configMapGenerator: [{files: [k=TARGET]}]", "configMapGenerator[0].files[0]"),
+        ("configMapGenerator: [{envs: [TARGET]}]", "configMapGenerator[0].envs[0]"),
+        ("configMapGenerator: [{env: TARGET}]", "configMapGenerator[0].env"),
+        ("secretGenerator: [{files: [TARGET]}]", "secretGenerator[0].files[0]"),
+        ("secretGenerator: [{envs: [TARGET]}]", "secretGenerator[0].envs[0]"),
+    ] {
+        for (target, severity, code) in [
+            ("gone.yaml", Severity::Error, code::KUSTOMIZATION_MISSING),
+            ("../gone.yaml", Severity::Error, code::KUSTOMIZATION_OUTSIDE),
+            ("https://h.example/x.yaml", Severity::Warning, code::KUSTOMIZATION_REMOTE),
+        ] {
+            let text = field.replace("TARGET", target);
+            let problems = judged(&[("kustomization.yaml", text.as_str())]).problems;
+            let found: Vec<_> =
+                problems.iter().map(|problem| (problem.severity, problem.code)).collect();
+            assert_eq!(found, [(severity, code)], "{text}");
+            assert_eq!(problems[0].place.as_ref().unwrap().path, path, "{text}");
+        }
+    }
+}
+
+#[test]
+fn charts_that_only_kustomize_inflates() {
+    let judgement = judged(&[
+        (
+            "kustomization.yaml",
+            "helmCharts:\n- name: podinfo\n  repo: https://h.example\nhelmChartInflationGenerator:\n- chartName: a\ngenerators: [generator.yaml]\n",
+        ),
+        (
+            "generator.yaml",
+            "apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: x}\n",
+        ),
+    ]);
+    same(&findings(&judgement), "
+        generator.yaml:1:1 warning kustomization-helm: kustomize inflates this chart only with `--enable-helm`, which Flux never sets
+        kustomization.yaml:2:3 warning kustomization-helm: kustomize inflates this chart only with `--enable-helm`, which Flux never sets
+        kustomization.yaml:5:3 warning kustomization-helm: kustomize inflates this chart only with `--enable-helm`, which Flux never sets");
+    assert!(judgement.problems.iter().all(|p| p.hint.as_ref().unwrap().contains("HelmRelease")));
+    one("helmCharts: [{name: x}]\n", "");
+}
+
 #[test]
 fn kustomization_shapes_and_names() {
     same(&findings(&judged(&[("kustomization.yaml", "resources: a.yaml\npatches: [a.yaml]\nbases: [1]\n")])), "
