@@ -25,6 +25,7 @@ use crate::{
     edge::files,
     model::{
         bundle::{
+            bounds::{self, Tally},
             check::{self, FileFacts},
             pack::LayerWriter,
             path::RelPath,
@@ -87,12 +88,13 @@ pub(super) fn read_all(
     options: &Options,
     progress: Option<&dyn Fn(u64)>,
 ) -> Result<Outcome, PackError> {
+    let tally = Mutex::new(Tally::default());
     thread::scope(|scope| {
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         let parsers: Vec<_> = (0..parsers())
             .map(|_| Arc::clone(&queue))
-            .map(|queue| scope.spawn(move || parse(&queue)))
+            .map(|queue| scope.spawn(|| parse(queue, &tally, &options.check)))
             .collect();
         // Only parsers hold the queue now: with the last of them it is gone.
         drop(queue);
@@ -128,15 +130,31 @@ fn parsers() -> usize {
 }
 
 /// Parses manifests until there are no more.
-fn parse(queue: &Mutex<Receiver<Job>>) -> Vec<(usize, FileFacts)> {
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+fn parse(
+    queue: Arc<Mutex<Receiver<Job>>>,
+    tally: &Mutex<Tally>,
+    options: &check::Options,
+) -> Vec<(usize, FileFacts)> {
+    let tally = || tally.lock().unwrap_or_else(PoisonError::into_inner);
+    // With the next job comes the tally of nothing but jobs before it.
+    let next = || {
+        let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.recv().ok().map(|job| (job, *tally()))
+    };
     let mut facts = Vec::new();
-    while let Some(Job { order, path, bytes }) = next() {
+    while let Some((Job { order, path, bytes }, so_far)) = next() {
         let read = match check::is_manifest(&path) {
-            true => Some(check::read_file(&path, &bytes)),
+            true => Some(check::read_file(&path, &bytes, so_far.keep(options))),
             false => check::read_other(&path, &bytes),
         };
-        facts.extend(read.map(|facts| (order, facts)));
+        drop(bytes);
+        if let Some(mut read) = read {
+            tally().add(&read);
+            if !so_far.keeps_problems(options) {
+                read.forget_problems();
+            }
+            facts.push((order, read));
+        }
     }
     facts
 }
@@ -195,7 +213,12 @@ impl Reader<'_> {
                 Ok(blob) => blob,
                 Err(Fault::Changed) => return Err(PackError::Changed { path }),
                 Err(Fault::Unreadable(error)) => {
-                    outcome.problems.push(select::unreadable(&path, &error.to_string()));
+                    let problem = select::unreadable(&path, &error.to_string());
+                    bounds::push(
+                        &mut outcome.problems,
+                        problem,
+                        self.options.check.bounds.problems,
+                    );
                     self.layer = None;
                     None
                 }

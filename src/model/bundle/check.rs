@@ -9,6 +9,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
+    bounds::{self, Bounds, Keep, Tally},
     charts::{self, Sources},
     helm_release,
     kustomization::{self, Found, Kustomization},
@@ -28,7 +29,10 @@ use super::{
 };
 
 /// How many problems of one file are listed.
-const MAX_PROBLEMS: usize = 100;
+pub(super) const MAX_PROBLEMS: usize = 100;
+
+/// The longest name of an object, and of its kind, group and namespace.
+const MAX_NAME: usize = 253;
 
 /// Whether the file at `path` is parsed.
 pub fn is_manifest(path: &RelPath) -> bool {
@@ -43,6 +47,8 @@ pub struct Options {
     pub allow_secrets: bool,
     /// Whether the charts and images are gathered; `--lock off` saves the memory.
     pub needs: bool,
+    /// How much there may be.
+    pub bounds: Bounds,
 }
 
 /// What a file says, without its text.
@@ -59,6 +65,10 @@ pub struct FileFacts {
     writes: Vec<Write>,
     /// Whether it is empty, or encrypted by SOPS as a whole.
     sealed: bool,
+    /// How bad the problems were that are not kept: those of the text, of the
+    /// objects, and Secrets in clear.
+    unlisted: [Option<Severity>; 3],
+    tally: Tally,
     objects: Vec<Object>,
     kustomization: Option<Box<Kustomization>>,
 }
@@ -73,6 +83,8 @@ impl FileFacts {
             secrets: Vec::new(),
             writes: Vec::new(),
             sealed: false,
+            unlisted: [None; 3],
+            tally: Tally::default(),
             objects: Vec::new(),
             kustomization: None,
         }
@@ -86,6 +98,28 @@ impl FileFacts {
     /// The objects in it, in their order.
     pub fn objects(&self) -> &[Object] {
         &self.objects
+    }
+
+    /// How much it says.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Forgets its problems but for how bad they are.
+    pub fn forget_problems(&mut self) {
+        let lists = [&mut self.problems, &mut self.object_problems, &mut self.secrets];
+        for (list, unlisted) in lists.into_iter().zip(&mut self.unlisted) {
+            let worst = std::mem::take(list).iter().map(|problem| problem.severity).max();
+            *unlisted = worst.max(*unlisted);
+        }
+    }
+
+    /// Keeps the first problems of each list.
+    fn limit(&mut self) {
+        for problems in [&mut self.problems, &mut self.object_problems, &mut self.secrets] {
+            limit(problems, &self.path);
+        }
+        self.writes.truncate(MAX_PROBLEMS);
     }
 
     /// Whether it has nothing in clear: it is empty, or encrypted by SOPS.
@@ -110,11 +144,11 @@ pub fn read_other(path: &RelPath, bytes: &[u8]) -> Option<FileFacts> {
     sealed.then(|| FileFacts { sealed, ..FileFacts::new(path) })
 }
 
-/// Reads one manifest.
-pub fn read_file(path: &RelPath, bytes: &[u8]) -> FileFacts {
+/// Reads one manifest, of whose objects `keep` is kept.
+pub fn read_file(path: &RelPath, bytes: &[u8], keep: Keep) -> FileFacts {
     let mut facts = FileFacts::new(path);
     match yaml::text(bytes) {
-        Ok(text) => read_text(text, &mut facts),
+        Ok(text) => read_text(text, keep, &mut facts),
         Err(error) => {
             let valid =
                 bytes.get(..error.at.start).and_then(|valid| std::str::from_utf8(valid).ok());
@@ -122,20 +156,19 @@ pub fn read_file(path: &RelPath, bytes: &[u8]) -> FileFacts {
             facts.problems.push(unreadable(&source, &facts.path, &error));
         }
     }
-    for problems in [&mut facts.problems, &mut facts.object_problems, &mut facts.secrets] {
-        limit(problems, &facts.path);
-    }
+    facts.limit();
+    facts.tally.problems = facts.problems.len() + facts.object_problems.len() + facts.secrets.len();
     facts
 }
 
-fn read_text(text: &str, facts: &mut FileFacts) {
+fn read_text(text: &str, keep: Keep, facts: &mut FileFacts) {
     let source = Source::new(text);
     facts.sealed = true;
     for document in yaml::documents(text) {
         match document {
             Ok(document) => {
                 facts.sealed &= secret::is_sealed(document.root());
-                read_document(&source, &document, facts);
+                read_document(&source, &document, keep, facts);
             }
             Err(error) => {
                 facts.sealed = false;
@@ -143,12 +176,12 @@ fn read_text(text: &str, facts: &mut FileFacts) {
             }
         }
         // A hostile file must not make millions of problems first.
+        facts.limit();
         if facts.problems.len() > MAX_PROBLEMS {
             break;
         }
     }
     facts.objects.shrink_to_fit();
-    facts.writes.truncate(MAX_PROBLEMS);
 }
 
 /// Keeps the first problems of a file, and says so.
@@ -168,7 +201,7 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
     let suspected = secret::is_suspected(text);
     let place = source.place(error.at.clone(), "", 0..text.len(), |_, line| match suspected {
         true => secret::masked(line),
-        false => line.to_owned(),
+        false => clip(line),
     });
     let code = match &error.fault {
         Fault::Encoding => code::YAML_ENCODING,
@@ -187,7 +220,12 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
     }
 }
 
-fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut FileFacts) {
+fn read_document(
+    source: &Source<'_>,
+    document: &yaml::Document<'_>,
+    keep: Keep,
+    facts: &mut FileFacts,
+) {
     let root = document.root();
     let found = kustomization::found(&facts.path, root);
     let hidden = match found {
@@ -205,7 +243,11 @@ fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut
             let mut read = kustomization::read(&scope, root);
             facts.problems.append(&mut read.problems);
             facts.secrets.append(&mut read.secrets);
-            facts.kustomization = Some(Box::new(read.kustomization));
+            facts.tally.references += read.kustomization.references.len();
+            facts.tally.needs += read.kustomization.images.len();
+            if keep > Keep::Counts {
+                facts.kustomization = Some(Box::new(read.kustomization));
+            }
             return;
         }
         Found::Elsewhere => {
@@ -217,7 +259,7 @@ fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut
         }
         Found::Misplaced | Found::No => {}
     }
-    read_object(&scope, root, "", facts);
+    read_object(&scope, root, "", keep, facts);
 }
 
 /// What of a document that is no kustomization must not be shown.
@@ -282,7 +324,7 @@ fn is_incomplete(node: Node<'_>) -> bool {
     (written("apiVersion") || written("kind")) && shaped
 }
 
-fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFacts) {
+fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, keep: Keep, facts: &mut FileFacts) {
     read_anywhere(scope, node, path, facts);
     if !is_object(node) {
         if is_incomplete(node) {
@@ -298,7 +340,8 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFa
     if is_list(node) {
         let items = node.get("items").into_iter().flat_map(Node::items);
         for (index, item) in items.enumerate() {
-            read_object(scope, item, &format!("{path}items[{index}]."), facts);
+            read_object(scope, item, &format!("{path}items[{index}]."), keep, facts);
+            facts.limit();
         }
         return;
     }
@@ -307,12 +350,19 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFa
         Some(object) => object,
         None => return facts.object_problems.append(&mut problems),
     };
-    facts.objects.push(read_kind(scope, node, object, &mut problems));
-    let id = facts.objects.last().map(Object::id);
-    facts.object_problems.extend(problems.into_iter().map(|problem| match &id {
-        Some(id) => problem.about(id),
-        None => problem,
-    }));
+    let mut object = read_kind(scope, node, object, &mut problems);
+    if !problems.is_empty() {
+        let id = object.id();
+        facts.object_problems.extend(problems.into_iter().map(|problem| problem.about(&id)));
+    }
+    facts.tally.objects += 1;
+    facts.tally.needs += object.needs();
+    if keep < Keep::All {
+        object.forget_needs();
+    }
+    if keep > Keep::Counts {
+        facts.objects.push(object);
+    }
 }
 
 fn incomplete(scope: &Scope<'_>, node: Node<'_>, path: &str) -> Problem {
@@ -366,6 +416,15 @@ fn identify(
     let namespace = namespace.and_then(Node::as_str).unwrap_or_default();
     let spot = scope.spot(name_node, &field);
     let names = [api_version, kind, namespace, name];
+    if let Some(long) = names.into_iter().find(|name| name.len() > MAX_NAME) {
+        let message = format!(
+            "a name of the {} has {} bytes; Kubernetes takes at most {MAX_NAME}",
+            clip(kind),
+            long.len()
+        );
+        problems.push(scope.error(code::OBJECT_NAME, name_node, &field, message));
+        return None;
+    }
     Some(Object::new(scope.file(), scope.line(node), names, spot))
 }
 
@@ -414,46 +473,64 @@ pub struct Judgement {
 /// packed, parsed or not.
 pub fn judge(
     mut files: Vec<FileFacts>,
-    all_paths: &BTreeSet<RelPath>,
+    all_paths: &BTreeSet<&RelPath>,
     options: &Options,
 ) -> Judgement {
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut tally = Tally::default();
+    files.iter().for_each(|facts| tally.add(facts));
+    let mut too_much = tally.problems(options);
+    if tally.is_over(&options.bounds) {
+        // Not everything was kept, so nothing can be said of all together.
+        let texts = files.into_iter().flat_map(|facts| facts.problems);
+        too_much.extend(texts);
+        let problems = bounds::list(too_much, None, &options.bounds);
+        return Judgement { problems, ..Judgement::default() };
+    }
+    let mut unlisted = None;
     let mut roots = roots::resolve(&files, all_paths);
-    let mut problems = std::mem::take(&mut roots.problems);
+    let mut problems = too_much;
+    problems.append(&mut roots.problems);
     if !options.allow_secrets {
         problems.append(&mut roots.secrets);
     }
     for (index, facts) in files.iter_mut().enumerate() {
+        let [of_text, of_objects, of_secrets] = facts.unlisted;
         problems.append(&mut facts.problems);
+        unlisted = unlisted.max(of_text);
         if !options.allow_secrets {
             problems.append(&mut facts.secrets);
+            unlisted = unlisted.max(of_secrets);
         }
-        match roots.is_not_objects(index) {
-            true => facts.objects.clear(),
-            false => problems.append(&mut facts.object_problems),
+        if roots.is_not_objects(index) {
+            facts.objects = Vec::new();
+        } else {
+            problems.append(&mut facts.object_problems);
+            unlisted = unlisted.max(of_objects);
         }
     }
     problems.append(&mut roots.duplicates(&files));
-    let needs = gather(&files, options, &mut problems);
+    let needs = gather(&files, options.needs && tally.needs <= options.bounds.needs, &mut problems);
     sort(&mut problems);
+    let problems = bounds::list(problems, unlisted, &options.bounds);
     let objects = files.into_iter().flat_map(|facts| facts.objects).collect();
     Judgement { problems, objects, needs }
 }
 
 /// The charts and images of all files, and what is wrong with the sources that
 /// charts come from.
-fn gather(files: &[FileFacts], options: &Options, problems: &mut Vec<Problem>) -> Vec<Need> {
+fn gather(files: &[FileFacts], wanted: bool, problems: &mut Vec<Problem>) -> Vec<Need> {
     let sources = Sources::of(files.iter().flat_map(FileFacts::objects));
     let mut needs = Vec::new();
     for facts in files {
         for object in facts.objects() {
             problems.append(&mut sources.problems_for(object));
-            if options.needs {
+            if wanted {
                 needs.extend(sources.chart(object));
                 needs.extend(charts::images(object));
             }
         }
-        if options.needs {
+        if wanted {
             needs.extend(charts::kustomization_images(facts));
         }
     }

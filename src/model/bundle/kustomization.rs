@@ -6,6 +6,8 @@
 //! applied and remote resources not fetched.
 
 use super::{
+    bounds,
+    check::MAX_PROBLEMS,
     object::{NamedImage, group},
     patch::{self, Aim, FLUX_GROUP},
     path::RelPath,
@@ -21,6 +23,10 @@ pub const GROUP: &str = "kustomize.config.k8s.io";
 
 /// The names under which kustomize looks for a kustomization.
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// How many files and images of one kustomization are kept: more than a bundle
+/// may have.
+const MAX_REFERENCES: usize = 100_000;
 
 /// Whether kustomize would read `path` as the kustomization of its directory.
 pub fn is_file_name(path: &RelPath) -> bool {
@@ -214,12 +220,13 @@ impl Reader<'_, '_, '_> {
     fn shape(&mut self, node: Node<'_>, path: &str, wanted: &str) {
         let message = format!("`{path}` is {}; expected {wanted}", node.kind().name());
         let problem = self.scope.error(code::KUSTOMIZATION_SHAPE, node, path, message);
-        self.read.problems.push(problem);
+        bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
     }
 
     fn add(&mut self, node: Node<'_>, target: &str, role: Role, path: &str) {
         let spot = self.scope.spot(node, path);
-        self.read.kustomization.references.push(Reference { role, target: target.into(), spot });
+        let reference = Reference { role, target: target.into(), spot };
+        bounds::push(&mut self.read.kustomization.references, reference, MAX_REFERENCES);
     }
 
     /// A list of names, of which some may be objects written in place.
@@ -258,7 +265,13 @@ impl Reader<'_, '_, '_> {
 
     /// A patch written in place, which may put data in clear into a Secret.
     fn in_place(&mut self, node: Node<'_>, path: &str, aim: Aim) {
-        self.read.secrets.extend(patch::in_place(self.scope, node, path, aim));
+        if let Some(problem) = patch::in_place(self.scope, node, path, aim) {
+            self.secret(problem);
+        }
+    }
+
+    fn secret(&mut self, problem: Problem) {
+        bounds::push(&mut self.read.secrets, problem, MAX_PROBLEMS);
     }
 
     /// A field that names a file.
@@ -317,7 +330,7 @@ impl Reader<'_, '_, '_> {
                 let path = format!("{path}literals[{index}]");
                 let message = format!("secretGenerator writes `{key}` in clear");
                 let problem = self.scope.error(code::SECRET_CLEAR, literal, &path, message);
-                self.read.secrets.push(problem.hint(secret::HINT));
+                self.secret(problem.hint(secret::HINT));
             }
         }
     }
@@ -328,7 +341,8 @@ impl Reader<'_, '_, '_> {
         for key in ["helmCharts", "helmChartInflationGenerator"] {
             for (index, chart) in self.list(root, key).into_iter().enumerate() {
                 let path = format!("{key}[{index}]");
-                self.read.problems.push(inflated(self.scope, chart, &path));
+                let problem = inflated(self.scope, chart, &path);
+                bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
             }
         }
     }
@@ -351,11 +365,12 @@ impl Reader<'_, '_, '_> {
             push_key(&mut path, "images");
             let path = format!("{path}[{index}]");
             let unknown = super::image::parse(&reference).err();
-            self.read.kustomization.images.push(NamedImage {
+            let image = NamedImage {
                 path: path.into(),
                 reference: reference.into(),
                 unknown: unknown.map(|error| error.to_string().into()),
-            });
+            };
+            bounds::push(&mut self.read.kustomization.images, image, MAX_REFERENCES);
         }
     }
 }

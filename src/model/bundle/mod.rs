@@ -5,6 +5,7 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
+pub mod bounds;
 pub mod canonical;
 pub mod chart_index;
 mod charts;

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::{
-    helm_release,
+    bounds, check, helm_release,
     object::group,
     problem::{Problem, code},
     scope::Scope,
@@ -202,10 +202,13 @@ pub fn in_object(scope: &Scope<'_>, object: Node<'_>, path: &str) -> Vec<Problem
     for (list_path, list) in lists(object) {
         for (index, entry) in list.items().enumerate() {
             let path = format!("{path}{list_path}[{index}]");
-            problems.extend(match entry.get("patch") {
+            let found = match entry.get("patch") {
                 Some(patch) => in_place(scope, patch, &format!("{path}.patch"), Aim::of(entry)),
                 None => in_place(scope, entry, &path, Aim::Own),
-            });
+            };
+            if let Some(problem) = found {
+                bounds::push(&mut problems, problem, check::MAX_PROBLEMS);
+            }
         }
     }
     problems
@@ -219,7 +222,7 @@ pub fn hidden(kustomization: Node<'_>) -> Vec<Range<usize>> {
 
 /// The same of the objects of Flux in a document.
 pub fn hidden_in_objects(root: Node<'_>) -> Vec<Range<usize>> {
-    if super::check::is_list(root) {
+    if check::is_list(root) {
         let items = root.get("items").into_iter().flat_map(Node::items);
         return items.flat_map(hidden_in_objects).collect();
     }

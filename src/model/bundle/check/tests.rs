@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod bounds;
 mod kustomizations;
 mod needs;
 mod releases;
@@ -10,24 +11,27 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::model::bundle::need::Target;
 
+const STRICT: Options = Options { allow_secrets: false, needs: true, bounds: Bounds::NONE };
+const LAX: Options = Options { allow_secrets: true, needs: false, bounds: Bounds::NONE };
+
 /// Judges files given as name and text.
 fn judged_with(files: &[(&str, &str)], options: &Options) -> Judgement {
     let path = |name: &str| RelPath::new(name).expect(name);
-    let all: BTreeSet<RelPath> = files.iter().map(|(name, _)| path(name)).collect();
+    let all: Vec<RelPath> = files.iter().map(|(name, _)| path(name)).collect();
     let facts = files
         .iter()
         .map(|(name, text)| (path(name), text))
         .filter_map(|(path, text)| match is_manifest(&path) {
-            true => Some(read_file(&path, text.as_bytes())),
+            true => Some(read_file(&path, text.as_bytes(), Keep::All)),
             false => read_other(&path, text.as_bytes()),
         })
         .rev()
         .collect();
-    judge(facts, &all, options)
+    judge(facts, &all.iter().collect(), options)
 }
 
 fn judged(files: &[(&str, &str)]) -> Judgement {
-    judged_with(files, &Options { allow_secrets: false, needs: true })
+    judged_with(files, &STRICT)
 }
 
 /// `file:line:column severity code: message`, one line each.
@@ -161,7 +165,7 @@ fn text_problems() {
         "? {a: b}\n: c\n",
         "a.yaml:1:3 error yaml-value: a key of a mapping is a mapping; Kubernetes takes only strings, numbers and booleans",
     );
-    let facts = read_file(&RelPath::new("x.yaml").unwrap(), b"a: b\nc: \xff\n");
+    let facts = read_file(&RelPath::new("x.yaml").unwrap(), b"a: b\nc: \xff\n", Keep::All);
     let problem = &facts.problems[0];
     assert_eq!(
         (problem.code, problem.place.as_ref().unwrap().start.line),
@@ -205,12 +209,8 @@ fn any_prefix_and_any_flip_is_survived() {
                 for bytes in [&bytes[..], &bytes[..at]] {
                     for name in ["a.yaml", "kustomization.yaml"] {
                         let path = RelPath::new(name).unwrap();
-                        let facts = read_file(&path, bytes);
-                        let judgement = judge(
-                            vec![facts],
-                            &BTreeSet::from([path]),
-                            &Options { allow_secrets: false, needs: true },
-                        );
+                        let facts = read_file(&path, bytes, Keep::All);
+                        let judgement = judge(vec![facts], &BTreeSet::from([&path]), &STRICT);
                         let intact = bytes.windows(12).any(|w| w == b"kind: Secret");
                         if intact {
                             let shown: String = judgement

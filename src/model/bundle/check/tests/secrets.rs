@@ -6,8 +6,7 @@ use super::*;
 fn secrets() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: hunter2\n  user: shop\n";
     one(secret, "a.yaml:6:3 error secret-clear: a Secret carries `password` and 1 more in clear");
-    let allowed =
-        judged_with(&[("a.yaml", secret)], &Options { allow_secrets: true, needs: false });
+    let allowed = judged_with(&[("a.yaml", secret)], &LAX);
     assert!(allowed.problems.is_empty());
     assert_eq!(allowed.objects.len(), 1);
     let problem = &judged(&[("a.yaml", secret)]).problems[0];
@@ -63,7 +62,7 @@ fn hides(files: &[(&str, &str)], wanted: &str) {
     same(&findings(&judgement), wanted);
     assert!(!format!("{:?}", judgement.problems).contains("hunter2"), "{:?}", judgement.problems);
     assert!(judgement.problems.iter().all(|problem| problem.hint.is_some()));
-    let allowed = judged_with(files, &Options { allow_secrets: true, needs: false });
+    let allowed = judged_with(files, &LAX);
     assert_eq!(findings(&allowed), "");
 }
 
@@ -193,7 +192,7 @@ fn generators_of_secrets() {
     );
     let place = judgement.problems[0].place.as_ref().unwrap();
     assert_eq!(place.path, "secretGenerator[0].files[0]");
-    let allowed = judged_with(&files, &Options { allow_secrets: true, needs: false });
+    let allowed = judged_with(&files, &LAX);
     assert_eq!(findings(&allowed).lines().count(), 1, "what is missing is not allowed");
     hides(
         &[
