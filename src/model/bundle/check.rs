@@ -477,23 +477,51 @@ pub fn judge(
     options: &Options,
 ) -> Judgement {
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut tally = Tally::default();
-    files.iter().for_each(|facts| tally.add(facts));
-    let mut too_much = tally.problems(options);
+    let tally = tallied(&mut files, options);
+    let mut problems = tally.problems(options);
     if tally.is_over(&options.bounds) {
         // Not everything was kept, so nothing can be said of all together.
-        let texts = files.into_iter().flat_map(|facts| facts.problems);
-        too_much.extend(texts);
-        let problems = bounds::list(too_much, None, &options.bounds);
+        problems.extend(files.into_iter().flat_map(|facts| facts.problems));
+        let problems = bounds::list(problems, None, &options.bounds);
         return Judgement { problems, ..Judgement::default() };
     }
-    let mut unlisted = None;
     let mut roots = roots::resolve(&files, all_paths);
-    let mut problems = too_much;
     problems.append(&mut roots.problems);
     if !options.allow_secrets {
         problems.append(&mut roots.secrets);
     }
+    let unlisted = own_problems(&mut files, &roots, options, &mut problems);
+    problems.append(&mut roots.duplicates(&files));
+    let wanted = options.needs && tally.needs <= options.bounds.needs;
+    let needs = gather(&files, wanted, &mut problems);
+    sort(&mut problems);
+    let problems = bounds::list(problems, unlisted, &options.bounds);
+    let objects = files.into_iter().flat_map(|facts| facts.objects).collect();
+    Judgement { problems, objects, needs }
+}
+
+/// How much the files say. Problems that some thread kept and others would not
+/// have are forgotten.
+fn tallied(files: &mut [FileFacts], options: &Options) -> Tally {
+    let mut tally = Tally::default();
+    for facts in files {
+        if !tally.keeps_problems(options) {
+            facts.forget_problems();
+        }
+        tally.add(facts);
+    }
+    tally
+}
+
+/// Takes the problems of each file that count, and the objects out of files that
+/// hold none of the bundle's; how bad those problems are that were not kept.
+fn own_problems(
+    files: &mut [FileFacts],
+    roots: &roots::Roots,
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Option<Severity> {
+    let mut unlisted = None;
     for (index, facts) in files.iter_mut().enumerate() {
         let [of_text, of_objects, of_secrets] = facts.unlisted;
         problems.append(&mut facts.problems);
@@ -509,12 +537,7 @@ pub fn judge(
             unlisted = unlisted.max(of_objects);
         }
     }
-    problems.append(&mut roots.duplicates(&files));
-    let needs = gather(&files, options.needs && tally.needs <= options.bounds.needs, &mut problems);
-    sort(&mut problems);
-    let problems = bounds::list(problems, unlisted, &options.bounds);
-    let objects = files.into_iter().flat_map(|facts| facts.objects).collect();
-    Judgement { problems, objects, needs }
+    unlisted
 }
 
 /// The charts and images of all files, and what is wrong with the sources that
