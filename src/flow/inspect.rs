@@ -6,7 +6,12 @@ use std::collections::BTreeSet;
 use crate::{
     edge::registry::Registries,
     model::{
-        bundle::{check, need::Need, object::Object},
+        bundle::{
+            bounds::{Bounds, Keep},
+            check,
+            need::Need,
+            object::Object,
+        },
         evidence::key::PublicKey,
         reference::Reference,
         text::chain,
@@ -65,12 +70,12 @@ async fn inside(artifact: &Artifact) -> Result<Inside> {
         let (mut facts, mut paths) = (Vec::new(), BTreeSet::new());
         content::visit(layer.path(), check::is_manifest, |file| {
             paths.insert(file.path.clone());
-            facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
+            facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes, Keep::All)));
         })?;
         Ok::<_, Error>(check::judge(
             facts,
-            &paths,
-            &check::Options { allow_secrets: true, needs: true },
+            &paths.iter().collect(),
+            &check::Options { allow_secrets: true, needs: true, bounds: Bounds::NONE },
         ))
     });
     let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
