@@ -19,6 +19,7 @@ use sluicegate::{
             media,
         },
         bundle::{
+            bounds::{Bounds, Keep},
             chart_index::ChartIndex,
             check::{self, Options},
             constraint::{self, Constraint},
@@ -259,17 +260,18 @@ pub fn unpack(data: &[u8]) {
 
 /// Manifests: reading and judging gives the same whatever the order of files.
 pub fn yaml(data: &[u8]) {
-    let options = Options { allow_secrets: false, needs: true };
+    let options = Options { allow_secrets: false, needs: true, bounds: Bounds::default() };
     let paths: BTreeSet<RelPath> = ["a.yaml", "kustomization.yaml"]
         .iter()
         .filter_map(|path| RelPath::new(path).ok())
         .collect();
     let judged = |backwards: bool| {
-        let mut facts: Vec<_> = paths.iter().map(|path| check::read_file(path, data)).collect();
+        let mut facts: Vec<_> =
+            paths.iter().map(|path| check::read_file(path, data, Keep::All)).collect();
         if backwards {
             facts.reverse();
         }
-        check::judge(facts, &paths, &options).problems
+        check::judge(facts, &paths.iter().collect(), &options).problems
     };
     assert_eq!(judged(false), judged(true));
 }

@@ -17,6 +17,7 @@ use crate::{
         publish,
     },
     model::bundle::{
+        bounds::Bounds,
         check,
         path::RelPath,
         problem::{Problem, Severity},
@@ -103,7 +104,11 @@ pub(super) fn input(flags: &Input) -> Result<(pack::Input, Options)> {
         ignore: flags.ignore.clone(),
         resolve_symlinks: flags.resolve_symlinks,
         max_file: flags.max_file,
-        check: check::Options { allow_secrets: flags.allow_secrets, needs: false },
+        check: check::Options {
+            allow_secrets: flags.allow_secrets,
+            needs: false,
+            bounds: Bounds::default(),
+        },
         ..Options::default()
     };
     Ok((input, options))

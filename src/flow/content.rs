@@ -16,6 +16,7 @@ use crate::{
     model::{
         artifact::manifest::Descriptor,
         bundle::{
+            bounds::{Bounds, Tally},
             check,
             need::Need,
             object::Object,
@@ -137,20 +138,31 @@ pub struct Inside {
     pub needs: Vec<Need>,
 }
 
-/// Reads the layer and what its manifests hold and name.
+/// Reads the layer and what its manifests hold and name, within the bounds of a
+/// bundle that could be published: anybody may have made it.
 ///
 /// # Errors
-/// As [`fetch`] and [`visit`].
+/// As [`fetch`] and [`visit`], and when it holds more than a bundle may.
 pub async fn inside(artifact: &Artifact) -> Result<Inside> {
     let layer = fetch(artifact).await?;
     let judged = tokio::task::spawn_blocking(move || {
-        let (mut facts, mut paths) = (Vec::new(), BTreeSet::new());
+        let options =
+            check::Options { allow_secrets: true, needs: true, bounds: Bounds::default() };
+        let (mut facts, mut paths, mut tally) = (Vec::new(), BTreeSet::new(), Tally::default());
         visit(layer.path(), check::is_manifest, |file| {
             paths.insert(file.path.clone());
-            facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
+            if let Some(bytes) = file.bytes {
+                let found = check::read_file(file.path, bytes, tally.keep(&options));
+                tally.add(&found);
+                facts.push(found);
+            }
         })?;
-        let options = check::Options { allow_secrets: true, needs: true };
-        Ok::<_, Error>(check::judge(facts, &paths, &options))
+        match tally.problems(&options).into_iter().next() {
+            Some(problem) => {
+                Err(Error::usage(problem.message, "look at the files: `sluicegate pull`"))
+            }
+            None => Ok(check::judge(facts, &paths.iter().collect(), &options)),
+        }
     });
     let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
     Ok(Inside { objects: judged.objects, needs: judged.needs })

@@ -17,6 +17,7 @@ use crate::{
     edge::registry::Registries,
     model::{
         bundle::{
+            bounds::{Bounds, Keep},
             canonical::{self, Canonical},
             check::{self, FileFacts},
             diff::{self, Diff, File, Named, Object, Side},
@@ -41,7 +42,8 @@ pub const MAX_TEXT: usize = 256 << 20;
 
 /// How a directory is judged before it is compared: nothing is published, so
 /// that a Secret in clear harms nobody.
-const JUDGED: check::Options = check::Options { allow_secrets: true, needs: false };
+const JUDGED: check::Options =
+    check::Options { allow_secrets: true, needs: false, bounds: Bounds::NONE };
 
 /// One of the two bundles.
 #[derive(Debug, Clone)]
@@ -125,7 +127,7 @@ impl Gathered {
         let contents = file.bytes.map(canonical::read);
         let by_bytes = contents.as_ref().is_none_or(|contents| contents.other);
         self.files.push((File { path: file.path.clone(), digest: file.digest }, by_bytes));
-        self.facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
+        self.facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes, Keep::All)));
         let mut objects = VecDeque::new();
         for mut canonical in contents.into_iter().flat_map(|contents| contents.objects) {
             let yaml = serde_saphyr::to_string(&canonical.value)
@@ -147,7 +149,7 @@ impl Gathered {
     /// Which documents are objects, and not patches of others, is what the
     /// check of all files together says.
     fn finish(mut self) -> Side {
-        let judged = check::judge(self.facts, &self.paths, &JUDGED);
+        let judged = check::judge(self.facts, &self.paths.iter().collect(), &JUDGED);
         let mut side = Side::default();
         for found in &judged.objects {
             let left = self.objects.entry(found.file().clone()).or_default();

@@ -21,6 +21,7 @@ use crate::{
     edge::files,
     model::{
         bundle::{
+            bounds::Bounds,
             check::{self, Judgement},
             ignore::{self, Rules},
             pack::LayerError,
@@ -181,7 +182,7 @@ impl Default for Options {
             limits: Limits::default(),
             layer: true,
             git_hash: None,
-            check: check::Options { allow_secrets: false, needs: true },
+            check: check::Options { allow_secrets: false, needs: true, bounds: Bounds::default() },
         }
     }
 }
@@ -244,7 +245,7 @@ pub fn pack(
     let (Selection { files, mut problems, ignored }, rules) = select(input, options)?;
     let layer = options.layer && problems.is_empty();
     let outcome = read::read_all(input, files, &Options { layer, ..options.clone() }, progress)?;
-    let paths: BTreeSet<RelPath> = outcome.files.iter().map(|file| file.path.clone()).collect();
+    let paths: BTreeSet<&RelPath> = outcome.files.iter().map(|file| &file.path).collect();
     let mut judgement = check::judge(outcome.facts, &paths, &options.check);
     problems.extend(outcome.problems);
     problems.append(&mut judgement.problems);

@@ -64,6 +64,10 @@ use plan::{Missing, Plan, Present, TagState};
 /// two round trips and not four.
 const UPLOADS: usize = 16;
 
+/// What a statement may have around the provenance: its envelope, its subject and
+/// its signature.
+const STATEMENT_FRAME: u64 = 4 << 10;
+
 /// What to publish, and how.
 pub struct Request {
     /// The directory, file or standard input.
@@ -212,6 +216,7 @@ pub async fn publish_with(
     let tags: Vec<Tag> =
         request.tags.iter().cloned().chain(request.keep_tag.then_some(keep)).collect();
     let provenance = artifact.provenance(&request, (started, clock::now()));
+    refuse_large_lock(&provenance, artifact.lock.as_ref(), registries.limits().statement)?;
     watch(Event::Step("looking at what is there"));
     let before = look(&store, registries, &artifact, &tags, &request.keys).await?;
     refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
@@ -236,6 +241,26 @@ pub async fn publish_with(
     let run = Run { store: &store, artifact: &artifact, request: &request, plan: &plan, watch };
     let done = run.write(&before, &provenance).await?;
     Ok(artifact.outcome(&request, tags, done))
+}
+
+/// A statement that nobody may read is not worth a publish. It is written in
+/// Base64, with a little around it.
+fn refuse_large_lock(provenance: &Provenance, lock: Option<&Lock>, limit: u64) -> Result<()> {
+    let Some(lock) = lock else { return Ok(()) };
+    let written = serde_json::to_vec(provenance).map_or(0, |bytes| bytes.len() as u64);
+    let size = written.div_ceil(3).saturating_mul(4).saturating_add(STATEMENT_FRAME);
+    if size <= limit {
+        return Ok(());
+    }
+    let count = lock.locked.len() + lock.unresolved.len();
+    Err(Error::usage(
+        format!(
+            "the provenance with {count} locked charts and images has about {size} bytes; a \
+             statement may have {limit}"
+        ),
+        "publish the bundle in parts or with `--lock off`, or raise `--max-statement` here and \
+         wherever it is verified",
+    ))
 }
 
 /// The artifact, complete but nowhere yet.

@@ -7,6 +7,7 @@ use crate::{
     edge::{git, registry::Registries, signer::SigningKey},
     model::{
         bundle::{
+            check::Judgement,
             lock::{self as model, Lock, LockFailure, Unresolved},
             path::RelPath,
             problem::{Problem, code},
@@ -84,7 +85,7 @@ pub async fn prepare(
         warnings.extend(lock.unresolved.iter().map(unresolved));
         warnings = refuse_problems(warnings, request.strict)?;
     }
-    packed.judgement.problems.clear();
+    packed.judgement = Judgement::default();
     Ok(Prepared { packed, source, ci, lock, warnings })
 }
 

@@ -2,6 +2,7 @@
 //! takes the object, and what chart and images it names.
 
 use super::{
+    check::MAX_PROBLEMS,
     problem::{Problem, code},
     scope::Scope,
     source_object::{Origin, chart_spec, object_ref},
@@ -155,6 +156,9 @@ fn check_values_from(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Probl
         return problems.push(scope.error(fault, list, "spec.valuesFrom", message));
     }
     for (index, entry) in list.items().enumerate() {
+        if problems.len() > MAX_PROBLEMS {
+            break;
+        }
         let path = format!("spec.valuesFrom[{index}]");
         object_ref(scope, entry, &path, &["ConfigMap", "Secret"], fault, problems);
         for key in ["valuesKey", "targetPath"] {

@@ -3,7 +3,10 @@
 //! The tree keeps byte offsets only; a position is computed when something is
 //! reported, which is rare.
 
-use std::{cell::OnceCell, ops::Range};
+use std::{
+    cell::{Cell, OnceCell},
+    ops::Range,
+};
 
 use crate::model::bundle::problem::{Place, Position};
 
@@ -21,12 +24,15 @@ const SHOWN_CHARS: usize = 200;
 pub struct Source<'a> {
     text: &'a str,
     line_starts: OnceCell<Vec<u32>>,
+    /// An offset and the characters before it in its line: of a line as long as
+    /// a file, most positions are asked for in order.
+    counted: Cell<(usize, usize)>,
 }
 
 impl<'a> Source<'a> {
     /// The source of `text`.
     pub fn new(text: &'a str) -> Self {
-        Self { text, line_starts: OnceCell::new() }
+        Self { text, line_starts: OnceCell::new(), counted: Cell::default() }
     }
 
     /// The text.
@@ -71,8 +77,16 @@ impl<'a> Source<'a> {
     /// The position of the byte at `offset`.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
-        let before = self.text.get(self.start_of(self.line_index(offset))..offset);
-        let column = before.map_or(0, |before| before.chars().count());
+        let start = self.start_of(self.line_index(offset));
+        let (from, counted) = match self.counted.get() {
+            (from, counted) if (start..=offset).contains(&from) => (from, counted),
+            _ => (start, 0),
+        };
+        let column = match self.text.get(from..offset) {
+            Some(new) => counted + new.chars().count(),
+            None => return Position { line: self.line(offset), column: 1 },
+        };
+        self.counted.set((offset, column));
         Position {
             line: self.line(offset),
             column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
@@ -130,6 +144,9 @@ mod tests {
         assert_eq!(at(10), (2, 4));
         assert_eq!(at(13), (3, 1));
         assert_eq!(at(999), (3, 5));
+        assert_eq!(at(10), (2, 4));
+        assert_eq!(at(8), (2, 2));
+        assert_eq!(at(12), (2, 5));
         assert_eq!(source.line_text(0), "a: b");
     }
 
