@@ -410,6 +410,10 @@ pub struct Registry {
     /// Send credentials to a token server on this other host; repeatable
     #[arg(long, value_name = "HOST")]
     pub token_realm: Vec<String>,
+    /// Also ask this host, in private address space, when only a manifest, a chart index or a
+    /// redirect names it; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub private_host: Vec<String>,
     /// How long one operation may take, with its retries
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,

@@ -2,7 +2,7 @@
 
 use crate::{
     edge::{
-        registry::{Fault, RegistryError},
+        registry::{Fault, RegistryError, Zone},
         signer::SignerError,
     },
     model::{
@@ -261,6 +261,7 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              immutability rule, and move other tags only where it allows that"
                 .into()
         }
+        Fault::OutOfReach { .. } => return private_hint(fault),
         Fault::Refused(_) => {
             "if a token server on another host is meant, name it with `--token-realm HOST`".into()
         }
@@ -272,6 +273,17 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
         Fault::Throttled | Fault::TimedOut(_) | Fault::Network(_) => "try again later".into(),
         _ => return None,
     })
+}
+
+/// What to do about a host that nobody named who may name it. Nothing helps
+/// against link-local space.
+pub(super) fn private_hint(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::OutOfReach { host, zone, .. } if *zone != Zone::LinkLocal => {
+            Some(format!("if it is to be asked all the same, give `--private-host {host}`"))
+        }
+        _ => None,
+    }
 }
 
 impl From<RegistryError> for Error {

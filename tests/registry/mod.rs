@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use sluicegate::{
-    edge::registry::{Blob, Expect, Fault, Key, Options, Registries, Result, Store},
+    edge::registry::{Blob, Expect, Fault, Key, NamedBy, Options, Registries, Result, Store, Zone},
     model::{
         artifact::{manifest::Descriptor, media},
         digest::Digest,

@@ -6,4 +6,5 @@
     reason = "tests; each area uses its part"
 )]
 
+pub mod proxy;
 pub mod registry;

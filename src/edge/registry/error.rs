@@ -1,7 +1,8 @@
 //! What can go wrong between us and a registry.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
+use super::address::Zone;
 use crate::model::digest::Digest;
 
 /// A registry operation that failed: what was being done, and why it failed.
@@ -91,9 +92,29 @@ pub enum Fault {
     /// address space.
     #[error("refused: {0}")]
     Refused(String),
+    /// A host that the user did not name lies where only a host may lie that
+    /// the user did name; link-local space is out of reach for those too.
+    #[error("refused: {}", out_of_reach(host, *address, *zone))]
+    OutOfReach {
+        /// The host, as it was named.
+        host: String,
+        /// Its address; `None` for a name that means this machine.
+        address: Option<IpAddr>,
+        /// Where that lies.
+        zone: Zone,
+    },
     /// The layout on disk could not be read or written.
     #[error("{0}")]
     Local(#[from] std::io::Error),
+}
+
+fn out_of_reach(host: &str, address: Option<IpAddr>, zone: Zone) -> String {
+    match address.map(|address| address.to_string()) {
+        Some(address) if host.trim_matches(['[', ']']) != address => {
+            format!("`{host}` leads to {address}, which is in {zone} address space")
+        }
+        _ => format!("`{host}` is in {zone} address space"),
+    }
 }
 
 impl RegistryError {

@@ -76,6 +76,22 @@ impl Http {
         Ok(Self { shared, repository: repository.clone(), path, route })
     }
 
+    /// Keeps requests, and where they may be sent on to, within `reach`.
+    pub(super) fn confine(&mut self, reach: Reach) {
+        self.route.reach = reach;
+    }
+
+    /// The registry's own URL.
+    pub(super) fn home(&self) -> &Url {
+        &self.route.home
+    }
+
+    /// The same with the host as the repository names it, where that differs.
+    pub(super) fn written_home(&self) -> Option<Url> {
+        let host = self.repository.host();
+        is_hub(host).then(|| Url::parse(&format!("https://{host}/")).ok()).flatten()
+    }
+
     pub(super) fn repository(&self) -> &Repository {
         &self.repository
     }
@@ -109,6 +125,7 @@ impl Http {
             repository: self.repository.clone(),
             path: self.path.clone(),
             home: self.route.home.clone(),
+            reach: self.route.reach,
             access,
         }
     }

@@ -38,9 +38,10 @@ mod token;
 mod transport;
 mod upload;
 
+pub use address::{Lookup, Zone};
 pub use error::{Fault, RegistryError};
-pub use options::{DockerConfigSource, Limits, Login, Options, Trace};
-pub use registries::Registries;
+pub use options::{DockerConfigSource, Host, Limits, Login, Options, Trace};
+pub use registries::{NamedBy, Registries};
 
 /// The result of a registry operation.
 pub type Result<T, E = RegistryError> = std::result::Result<T, E>;

@@ -4,7 +4,8 @@
 //! at most, never from HTTPS to HTTP, and after the first one to another host
 //! (scheme, host or port) the request goes on without credentials, without
 //! client certificate, with no header but `Accept`, and only as far into the
-//! network as the registry itself lies. Bodies are never decompressed.
+//! network as the registry itself lies, or as far as the user allowed that
+//! host. Bodies are never decompressed.
 
 use std::{
     collections::HashMap,
@@ -23,9 +24,9 @@ use url::Url;
 
 use super::{
     Result,
-    address::{Guard, Reach, Seen, literal_zone, refused},
+    address::{Guard, Lookup, Reach, Seen, literal_zone, refused},
     error::Fault,
-    options::{Options, Trace},
+    options::{Host, Options, Trace},
     retry::{Deadline, Failure, Retry},
     tls::Tls,
     upload::{Payload, Progress},
@@ -100,6 +101,8 @@ pub(super) struct Transport {
     pub(super) idle: Duration,
     clients: Mutex<HashMap<Kind, Client>>,
     seen: Arc<Seen>,
+    lookup: Lookup,
+    private_hosts: Vec<Host>,
     proxies: Arc<[String]>,
     trace: Trace,
 }
@@ -141,6 +144,8 @@ impl Transport {
             idle: options.idle_timeout,
             clients: Mutex::default(),
             seen: Arc::default(),
+            lookup: options.lookup.clone(),
+            private_hosts: options.private_hosts.clone(),
             proxies: proxies_of_environment(),
             trace: options.trace.clone(),
         })
@@ -223,7 +228,12 @@ impl Transport {
 
     fn kind(&self, call: &Call, url: &Url, abroad: bool) -> Result<Kind, Fault> {
         let route = &call.route;
-        let reach = if abroad { Reach::beyond(self.seen.zone(&route.home)) } else { route.reach };
+        let allowed = || self.private_hosts.iter().any(|host| host.is_of(url));
+        let reach = match abroad {
+            false => route.reach,
+            true if allowed() => Reach::Named,
+            true => route.reach.min(Reach::beyond(self.seen.zone(&route.home))),
+        };
         reach.check(url)?;
         let is_proxy = url.host_str().is_some_and(|host| self.proxies.iter().any(|p| p == host));
         if is_proxy && reach != Reach::Named {
@@ -249,6 +259,7 @@ impl Transport {
                 reach: kind.reach,
                 proxies: Arc::clone(&self.proxies),
                 seen: Arc::clone(&self.seen),
+                lookup: self.lookup.clone(),
             };
             let mut builder = Client::builder()
                 .user_agent(concat!("sluicegate/", env!("CARGO_PKG_VERSION")))
