@@ -8,17 +8,18 @@
 use serde::Deserialize;
 
 use crate::{
-    edge::registry::{BlobReader, Fault, Fetched, Key, Registries, RegistryError, Store},
+    edge::registry::{Fault, Fetched, Key, Registries, RegistryError, Store},
     model::{
         artifact::manifest::{Annotations, Descriptor},
         digest::Digest,
         evidence::key::PublicKey,
-        policy::{self, Demands, Gap, Kind, Verdict},
+        policy::{self, Demands, Kind, Verdict},
         reference::{Place, Reference, Tag},
     },
 };
 
 use super::{
+    deep,
     discover::{self, Gathered},
     error::{Error, Result},
 };
@@ -106,7 +107,8 @@ fn named(reference: &Reference) -> String {
 }
 
 /// Verifies by keys. With `deep`, and always on a layout, the bytes of the
-/// layers are read and checked as well.
+/// config, the layers and, below an index, of everything are read and checked
+/// as well.
 ///
 /// # Errors
 /// Only what keeps the manifest from being read; everything after is a verdict.
@@ -128,7 +130,7 @@ pub async fn verify(
     let verdict = policy::judge(digest, &annotations, &gathered.findings, &gathered.gaps, demands);
     let deep = deep || matches!(reference.place, Place::Layout(_));
     let verdict = match verdict.kind() {
-        Kind::Accepted if deep => read_layers(&artifact, verdict).await,
+        Kind::Accepted if deep => deep::read(&artifact, verdict).await,
         _ => verdict,
     };
     Ok(Judged { verdict, gathered, artifact: Some(artifact) })
@@ -148,33 +150,4 @@ fn wrong_bytes(reference: &Reference, cause: super::error::RegistryCause) -> Res
         }),
         _ => Err(Error::Registry(Box::new(cause))),
     }
-}
-
-/// Reads the config and every layer to the end.
-async fn read_layers(artifact: &Artifact, verdict: Verdict) -> Verdict {
-    let digest = *artifact.digest();
-    for blob in artifact.content.config.iter().chain(&artifact.content.layers) {
-        match read_through(&artifact.store, blob).await {
-            Ok(()) => {}
-            Err(error) if error.is_wrong_bytes() => {
-                let found = format!("the blob `{}`: {}", blob.digest, error.fault);
-                return Verdict::wrong_bytes(digest, found);
-            }
-            Err(error) => {
-                let gap = Gap {
-                    what: format!("the blob `{}`", blob.digest),
-                    why: error.fault.to_string(),
-                    cap: false,
-                };
-                return Verdict::unread(digest, &gap);
-            }
-        }
-    }
-    verdict
-}
-
-async fn read_through(store: &Store, blob: &Descriptor) -> Result<(), RegistryError> {
-    let mut reader: BlobReader = store.open_blob(blob).await?;
-    while reader.chunk().await?.is_some() {}
-    Ok(())
 }
