@@ -237,6 +237,7 @@ pub async fn publish_with(
         digest: &artifact.subject.digest,
         artifact: before.artifact,
         findings: &before.gathered.findings,
+        shelf: &before.gathered.shelf,
         tags: &before.tags,
         annotations: &artifact.annotations,
     };
