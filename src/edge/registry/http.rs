@@ -14,7 +14,7 @@ use tokio::sync::{AcquireError, SemaphorePermit};
 use url::Url;
 
 use super::{
-    Blob, BlobReader, Expect, Fetched, Key, OnBytes, Referrers, Result, Written,
+    Blob, BlobReader, Expect, Fetched, Key, OnBytes, Pointed, Referrers, Result, Written,
     address::Reach,
     answer::Problem,
     auth::{Access, Auth, Subject},
@@ -144,15 +144,15 @@ impl Http {
         Place::Registry(self.repository.clone())
     }
 
-    /// As [`Store::resolve`](super::Store::resolve).
+    /// As [`Store::look_up`](super::Store::look_up).
     ///
     /// # Errors
     /// As there.
-    pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
+    pub async fn look_up(&self, tag: &Tag) -> Result<Option<Pointed>> {
         self.doing(&format!("resolve the tag `{tag}`"), self.resolve_tag(tag).await)
     }
 
-    async fn resolve_tag(&self, tag: &Tag) -> Result<Option<Digest>, Fault> {
+    async fn resolve_tag(&self, tag: &Tag) -> Result<Option<Pointed>, Fault> {
         let deadline = self.deadline();
         let call = self.call(Method::HEAD, &format!("manifests/{tag}"))?.accept(MANIFESTS);
         let answer = self.answer(&call, Access::Pull, deadline).await?;
@@ -160,14 +160,15 @@ impl Http {
             return Ok(None);
         }
         if answer.response.status().is_success() {
-            if let Some(digest) = claimed(answer.response.headers()) {
-                return Ok(Some(digest));
+            let headers = answer.response.headers();
+            if let Some(digest) = claimed(headers) {
+                return Ok(Some(Pointed { digest, etag: etag(headers) }));
             }
         } else if !is_head_unknown(&answer) {
             return Err(self.problem(answer, deadline).await.into_failure().fault);
         }
         let read = self.read_manifest(&Key::Tag(tag.clone()), deadline).await?;
-        Ok(read.map(|fetched| fetched.descriptor.digest))
+        Ok(read.map(|Fetched { descriptor, etag, .. }| Pointed { digest: descriptor.digest, etag }))
     }
 
     /// As [`Store::manifest`](super::Store::manifest).
@@ -195,8 +196,7 @@ impl Http {
         let media_type = text(&headers, CONTENT_TYPE.as_str())
             .map_or("", |value| value.split(';').next().unwrap_or("").trim());
         let descriptor = Descriptor::new(media_type, got, bytes.len() as u64);
-        let etag = text(&headers, ETAG.as_str()).map(str::to_owned);
-        Ok(Some(Fetched { descriptor, bytes, etag }))
+        Ok(Some(Fetched { descriptor, bytes, etag: etag(&headers) }))
     }
 
     /// As [`Store::has_manifest`](super::Store::has_manifest).
@@ -421,6 +421,12 @@ fn value(text: &str) -> Result<HeaderValue, Fault> {
 /// The digest that a header claims, when it is one of ours.
 fn claimed(headers: &HeaderMap) -> Option<Digest> {
     text(headers, CONTENT_DIGEST)?.parse().ok()
+}
+
+/// The entity tag, when it is one that `If-Match` can hold with: a weak one
+/// never matches (RFC 9110, section 13.1.1).
+fn etag(headers: &HeaderMap) -> Option<String> {
+    text(headers, ETAG.as_str()).filter(|tag| !tag.starts_with("W/")).map(str::to_owned)
 }
 
 /// Whether a registry turned down HEAD as such.

@@ -76,6 +76,15 @@ pub struct Fetched {
     pub etag: Option<String>,
 }
 
+/// What a tag points at, and by what to tell whether it still does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointed {
+    /// The digest.
+    pub digest: Digest,
+    /// The entity tag, when the registry gave one: for [`Expect::Unchanged`].
+    pub etag: Option<String>,
+}
+
 /// What must hold for a manifest to be written. Registries that do not offer
 /// conditional requests ignore it; the caller reads again to make sure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +200,15 @@ impl Store {
     /// # Errors
     /// Anything but "not found".
     pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
-        each!(self, store => store.resolve(tag).await)
+        Ok(self.look_up(tag).await?.map(|found| found.digest))
+    }
+
+    /// As [`Store::resolve`], with what a conditional write of the tag needs.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn look_up(&self, tag: &Tag) -> Result<Option<Pointed>> {
+        each!(self, store => store.look_up(tag).await)
     }
 
     /// Reads a manifest or an index; `None` when there is none.

@@ -20,6 +20,8 @@ pub struct TagState {
     pub tag: Tag,
     /// What it points at; `None` when it does not exist.
     pub digest: Option<Digest>,
+    /// By what the registry can tell whether it still does.
+    pub etag: Option<String>,
 }
 
 /// What has to be written.
