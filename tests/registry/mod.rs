@@ -8,6 +8,8 @@ mod auth;
 mod bodies;
 // Round trips, counted.
 mod counts;
+// Registries that repeat the credentials they were sent.
+mod echo;
 // Referrers and tags: pages, circles, registries without the API.
 mod listing;
 // Redirects and realms on other hosts.

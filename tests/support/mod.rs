@@ -6,5 +6,7 @@
     reason = "tests; each area uses its part"
 )]
 
+pub mod echo;
 pub mod proxy;
 pub mod registry;
+pub mod web;

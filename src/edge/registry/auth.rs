@@ -255,6 +255,9 @@ async fn obtain(
         generation: 0,
         expires,
     };
+    if let Some(found) = &found {
+        transport.sent.note(&found.credential);
+    }
     if let Some(Found { credential: Credential::Bearer(token), .. }) = &found {
         return Ok(granted(header("Bearer", token.expose())?, None));
     }

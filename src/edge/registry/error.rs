@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::address::Zone;
+use super::{address::Zone, sent::Sent};
 use crate::model::digest::Digest;
 
 /// A registry operation that failed: what was being done, and why it failed.
@@ -114,6 +114,37 @@ fn out_of_reach(host: &str, address: Option<IpAddr>, zone: Zone) -> String {
             format!("`{host}` leads to {address}, which is in {zone} address space")
         }
         _ => format!("`{host}` is in {zone} address space"),
+    }
+}
+
+impl Fault {
+    /// The same without anything that was sent as a credential.
+    pub(super) fn redacted(self, sent: &Sent) -> Self {
+        match self {
+            Fault::Unauthorized { detail } => Fault::Unauthorized { detail: sent.redact(&detail) },
+            Fault::Forbidden { detail } => Fault::Forbidden { detail: sent.redact(&detail) },
+            Fault::Status { status, detail } => {
+                Fault::Status { status, detail: sent.redact(&detail) }
+            }
+            Fault::Network(text) => Fault::Network(sent.redact(&text)),
+            Fault::Malformed(text) => Fault::Malformed(sent.redact(&text)),
+            Fault::ImmutableTag { tag, detail } => {
+                Fault::ImmutableTag { tag, detail: sent.redact(&detail) }
+            }
+            Fault::Refused(text) => Fault::Refused(sent.redact(&text)),
+            Fault::OutOfReach { host, address, zone } => {
+                Fault::OutOfReach { host: sent.redact(&host), address, zone }
+            }
+            // Nothing that a peer wrote.
+            Fault::NotFound
+            | Fault::Throttled
+            | Fault::TimedOut(_)
+            | Fault::Truncated { .. }
+            | Fault::WrongDigest { .. }
+            | Fault::TooLarge { .. }
+            | Fault::PreconditionFailed
+            | Fault::Local(_) => self,
+        }
     }
 }
 

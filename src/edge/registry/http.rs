@@ -135,8 +135,10 @@ impl Http {
     }
 
     fn doing<T>(&self, what: &str, result: Result<T, Fault>) -> Result<T> {
-        result
-            .map_err(|fault| RegistryError::new(format!("{what} of `{}`", self.repository), fault))
+        result.map_err(|fault| {
+            let fault = fault.redacted(&self.transport().sent);
+            RegistryError::new(format!("{what} of `{}`", self.repository), fault)
+        })
     }
 
     /// As [`Store::place`](super::Store::place).
@@ -195,6 +197,10 @@ impl Http {
         }
         let media_type = text(&headers, CONTENT_TYPE.as_str())
             .map_or("", |value| value.split(';').next().unwrap_or("").trim());
+        let media_type = match self.transport().sent.is_in(media_type) {
+            true => "",
+            false => media_type,
+        };
         let descriptor = Descriptor::new(media_type, got, bytes.len() as u64);
         Ok(Some(Fetched { descriptor, bytes, etag: etag(&headers) }))
     }

@@ -89,7 +89,9 @@ pub(super) async fn tags(http: &Http, limit: usize) -> Result<Vec<String>, Fault
         };
         let page: Tags = serde_json::from_slice(&bytes)
             .map_err(|_| Fault::Malformed("the list of tags is not JSON with `tags`".into()))?;
-        tags.extend(page.tags.into_iter().flatten());
+        // A tag may end up in a lock: none repeats what was sent.
+        let sent = &http.transport().sent;
+        tags.extend(page.tags.into_iter().flatten().filter(|tag| !sent.is_in(tag)));
         if tags.len() > limit {
             return Err(Fault::TooLarge { limit: limit as u64 });
         }

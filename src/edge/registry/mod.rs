@@ -33,6 +33,7 @@ mod options;
 pub mod parsers;
 mod registries;
 mod retry;
+mod sent;
 mod tls;
 mod token;
 mod transport;

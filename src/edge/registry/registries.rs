@@ -155,7 +155,7 @@ impl Registries {
             };
             match read.await {
                 Ok(bytes) => return Ok(bytes),
-                Err(failure) => named(url, retries.wait(failure).await)?,
+                Err(failure) => self.named(url, retries.wait(failure).await)?,
             }
         }
     }
@@ -174,7 +174,7 @@ impl Registries {
             };
             match read.await {
                 Ok(hashed) => return Ok(hashed),
-                Err(failure) => named(url, retries.wait(failure).await)?,
+                Err(failure) => self.named(url, retries.wait(failure).await)?,
             }
         }
     }
@@ -192,9 +192,15 @@ impl Registries {
     }
 }
 
-fn named<T>(url: &Url, result: Result<T, Fault>) -> Result<T> {
-    result.map_err(|fault| {
-        let path: String = url.path().chars().take(200).collect();
-        RegistryError::new(format!("read `{}{path}`", origin(url)), fault)
-    })
+impl Registries {
+    /// An error that says which file was read. Whoever named it may know what
+    /// was sent to a registry.
+    fn named<T>(&self, url: &Url, result: Result<T, Fault>) -> Result<T> {
+        result.map_err(|fault| {
+            let sent = &self.shared.transport.sent;
+            let path: String = sent.redact(url.path()).chars().take(200).collect();
+            let action = format!("read `{}{path}`", sent.redact(&origin(url)));
+            RegistryError::new(action, fault.redacted(sent))
+        })
+    }
 }

@@ -68,7 +68,10 @@ pub(super) async fn fetch(
     let lifetime = answer.lifetime();
     let token = answer.token.or(answer.access_token).filter(|token| !token.expose().is_empty());
     match token {
-        Some(token) => Ok((token, lifetime)),
+        Some(token) => {
+            transport.sent.note_token(&token);
+            Ok((token, lifetime))
+        }
         None => Err(Fault::Malformed(format!("{named} answered without a token")).into()),
     }
 }
@@ -176,14 +179,7 @@ fn shown(realm: &Url) -> String {
 }
 
 fn refused(problem: Problem, named: &str, request: &Request<'_>) -> Failure {
-    let (status, mut said) = (problem.status, problem.detail());
-    // A service may repeat what it was sent.
-    if let Some(Credential::Password { password: secret, .. } | Credential::Identity(secret)) =
-        request.credential
-        && !secret.expose().is_empty()
-    {
-        said = said.replace(secret.expose(), "[redacted]");
-    }
+    let (status, said) = (problem.status, problem.detail());
     let mut failure = problem.into_failure();
     let detail = format!("{named} answered {status}: {said} (used {})", request.origin);
     failure.fault = match status {

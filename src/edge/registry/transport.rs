@@ -28,6 +28,7 @@ use super::{
     error::Fault,
     options::{Host, Options, Trace},
     retry::{Deadline, Failure, Retry},
+    sent::Sent,
     tls::Tls,
     upload::{Payload, Progress},
 };
@@ -79,8 +80,6 @@ pub(super) struct Answer {
     pub(super) response: Response,
     /// Whether somebody else than the host we meant may have given it.
     pub(super) redirected: bool,
-    /// What was sent to prove who we are, to keep it out of messages.
-    pub(super) sent: Option<HeaderValue>,
 }
 
 impl Answer {
@@ -105,6 +104,8 @@ pub(super) struct Transport {
     private_hosts: Vec<Host>,
     proxies: Arc<[String]>,
     trace: Trace,
+    /// What was sent to prove who we are, to keep it out of messages.
+    pub(super) sent: Sent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,6 +149,7 @@ impl Transport {
             private_hosts: options.private_hosts.clone(),
             proxies: proxies_of_environment(),
             trace: options.trace.clone(),
+            sent: Sent::default(),
         })
     }
 
@@ -165,14 +167,14 @@ impl Transport {
             let credentials = authorization.filter(|_| !abroad);
             let started = Instant::now();
             let answered = self.exchange(call, &url, credentials, abroad, deadline).await;
-            self.trace.tell(|| told(&call.method, &url, &answered, started.elapsed()));
+            let line = || told(&call.method, &url, &answered, started.elapsed());
+            self.trace.tell(|| self.sent.redact(&line()));
             let response = answered?;
             let follows = matches!(call.method, Method::GET | Method::HEAD)
                 && call.route.follow.contains(&response.status().as_u16());
             let target = if follows { redirect_target(&url, &response)? } else { None };
             let Some(target) = target else {
-                let (redirected, sent) = (abroad || hops > 0, credentials.cloned());
-                return Ok(Answer { response, redirected, sent });
+                return Ok(Answer { response, redirected: abroad || hops > 0 });
             };
             hops += 1;
             if hops > MAX_REDIRECTS {
