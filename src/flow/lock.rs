@@ -40,6 +40,7 @@ use crate::{
         },
         digest::Digest,
         reference::{Place, Reference, Repository, Tag},
+        text::hidden_credentials,
     },
 };
 
@@ -416,7 +417,8 @@ async fn parse_index(bytes: Bytes, charts: BTreeSet<String>) -> Result<ChartInde
 }
 
 fn not_a_url(repository: &str) -> Failure {
-    Failure::absent(format!("`{repository}` is not an http or https URL"))
+    let shown = hidden_credentials(repository);
+    Failure::absent(format!("`{shown}` is not an http or https URL"))
 }
 
 /// The URL as it may be recorded: credentials and query (which can hold a

@@ -10,7 +10,7 @@ use std::{
     str::FromStr,
 };
 
-use super::digest::Digest;
+use super::{digest::Digest, text::hidden_credentials};
 
 /// The longest reference that is read at all, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -357,7 +357,7 @@ pub enum ReferenceError {
 }
 
 fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
+    hidden_credentials(text).chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use serde::{
 };
 use url::Url;
 
-use crate::model::digest::Digest;
+use crate::model::{digest::Digest, text::masked_credentials};
 
 use super::constraint::{Constraint, ConstraintError, version};
 
@@ -320,7 +320,11 @@ impl RawEntry {
 }
 
 fn clip(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+    masked_credentials(text)
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect()
 }
 
 #[cfg(test)]

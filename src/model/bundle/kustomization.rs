@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use crate::model::text::without_credentials;
+
 use super::{
     object::{NamedImage, group},
     path::RelPath,
@@ -361,7 +363,7 @@ impl Reader<'_, '_, '_> {
             let unknown = super::image::parse(&reference).err();
             self.read.kustomization.images.push(NamedImage {
                 path: path.into(),
-                reference: reference.into(),
+                reference: without_credentials(&reference).into(),
                 unknown: unknown.map(|error| error.to_string().into()),
             });
         }

@@ -13,6 +13,8 @@ use std::{
     ops::Bound,
 };
 
+use crate::model::text::hidden_credentials;
+
 use super::{
     check::FileFacts,
     kustomization::{FILE_NAMES, Kustomization, Reference, Rename, Role, is_file_name, is_remote},
@@ -117,7 +119,8 @@ impl Roots {
         reference: &Reference,
     ) -> Result<Option<Target>, Box<Problem>> {
         let target = &*reference.target;
-        let shown: String = target.chars().filter(|c| !c.is_control()).take(200).collect();
+        let shown = hidden_credentials(target);
+        let shown: String = shown.chars().filter(|c| !c.is_control()).take(200).collect();
         if is_remote(target) {
             let message = format!("`{shown}` is remote: neither packed, nor locked, nor checked");
             let hint = "copy it into the bundle, so that what was published is what is applied";

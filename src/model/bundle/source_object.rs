@@ -8,7 +8,7 @@ use super::{
     scope::Scope,
     yaml::{Kind, Node},
 };
-use crate::model::{digest::Digest, reference::Repository};
+use crate::model::{digest::Digest, reference::Repository, text::hidden_credentials};
 
 /// The group of the source objects.
 pub const GROUP: &str = "source.toolkit.fluxcd.io";
@@ -360,9 +360,9 @@ fn text(
     None
 }
 
-/// A text cut for a message.
+/// A text cut for a message, without credentials should it be a reference.
 pub fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
+    hidden_credentials(text).chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
 #[cfg(test)]
