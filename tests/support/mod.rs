@@ -9,4 +9,5 @@
 pub mod echo;
 pub mod proxy;
 pub mod registry;
+pub mod tokens;
 pub mod web;
