@@ -24,7 +24,7 @@ use super::{
     listing,
     options::Options,
     registries::Shared,
-    retry::{Deadline, Failure, Retries, Retry},
+    retry::{Deadline, Failure, Retry},
     transport::{Answer, Call, REDIRECTS, Route, Transport},
     upload::Payload,
 };
@@ -295,14 +295,8 @@ impl Http {
     /// As there.
     pub async fn put_blob(&self, blob: &Blob, progress: Option<OnBytes>) -> Result<()> {
         let deadline = Deadline::for_transfer(self.options().deadline, blob.descriptor.size);
-        let mut retries = Retries::new(deadline);
-        let what = format!("upload the blob `{}`", blob.descriptor.digest);
-        loop {
-            match self.upload(blob, progress.clone(), deadline).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => self.doing(&what, retries.wait(failure).await)?,
-            }
-        }
+        let uploaded = deadline.retry(|| self.upload(blob, progress.clone(), deadline)).await;
+        self.doing(&format!("upload the blob `{}`", blob.descriptor.digest), uploaded)
     }
 
     /// POST for a place to upload to, PUT the whole there.

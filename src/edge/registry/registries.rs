@@ -18,7 +18,7 @@ use super::{
     http::Http,
     layout::Layout,
     options::{Limits, Options, is_at},
-    retry::{Deadline, Failure, Retries},
+    retry::{Deadline, Failure},
     transport::{Answer, Call, REDIRECTS, Route, Transport, origin},
 };
 use crate::model::{
@@ -147,17 +147,11 @@ impl Registries {
     /// transport errors.
     pub async fn get(&self, url: &Url, by: NamedBy, limit: u64) -> Result<Bytes> {
         let deadline = Deadline::for_transfer(self.shared.options.deadline, limit);
-        let mut retries = Retries::new(deadline);
-        loop {
-            let read = async {
-                let answer = self.ask(url, by, deadline).await?;
-                body::whole(answer.response, limit, &self.shared.transport, deadline).await
-            };
-            match read.await {
-                Ok(bytes) => return Ok(bytes),
-                Err(failure) => self.named(url, retries.wait(failure).await)?,
-            }
-        }
+        let read = async || {
+            let answer = self.ask(url, by, deadline).await?;
+            body::whole(answer.response, limit, &self.shared.transport, deadline).await
+        };
+        self.named(url, deadline.retry(read).await)
     }
 
     /// Hashes a file of a web server without keeping it: its digest and size.
@@ -166,17 +160,11 @@ impl Registries {
     /// As [`Registries::get`].
     pub async fn hash(&self, url: &Url, by: NamedBy, limit: u64) -> Result<(Digest, u64)> {
         let deadline = Deadline::for_transfer(self.shared.options.deadline, limit);
-        let mut retries = Retries::new(deadline);
-        loop {
-            let read = async {
-                let answer = self.ask(url, by, deadline).await?;
-                body::hash(answer.response, limit, &self.shared.transport, deadline).await
-            };
-            match read.await {
-                Ok(hashed) => return Ok(hashed),
-                Err(failure) => self.named(url, retries.wait(failure).await)?,
-            }
-        }
+        let read = async || {
+            let answer = self.ask(url, by, deadline).await?;
+            body::hash(answer.response, limit, &self.shared.transport, deadline).await
+        };
+        self.named(url, deadline.retry(read).await)
     }
 
     async fn ask(&self, url: &Url, by: NamedBy, deadline: Deadline) -> Result<Answer, Failure> {
@@ -190,9 +178,7 @@ impl Registries {
         }
         Err(Problem::of(answer, transport, deadline).await.into_failure())
     }
-}
 
-impl Registries {
     /// An error that says which file was read. Whoever named it may know what
     /// was sent to a registry.
     fn named<T>(&self, url: &Url, result: Result<T, Fault>) -> Result<T> {
