@@ -34,9 +34,8 @@ pub fn credentials(text: &str) -> Option<Range<usize>> {
     let torn = authority
         .rsplit_once(':')
         .is_some_and(|(_, port)| !port.bytes().all(|b| b.is_ascii_digit()));
-    let ats = rest.match_indices('@').map(|(at, _)| at);
-    let last =
-        ats.filter(|at| !is_digest_or_filled(rest.get(at + 1..).unwrap_or_default())).last()?;
+    let mut ats = rest.match_indices('@').map(|(at, _)| at);
+    let last = ats.rfind(|at| !is_digest_or_filled(rest.get(at + 1..).unwrap_or_default()))?;
     let first = rest.find('@').unwrap_or(last);
     let user = rest.get(..last).unwrap_or_default();
     let open = matches!(scheme, "" | "ssh://" | "git+ssh://") && !user.contains(':');

@@ -168,10 +168,9 @@ fn of_references() {
         release("oci", "HelmRepository", "oci"),
         repository("HelmRepository", "odd", &format!("https://ci:hun/ter2-{user}@127.0.0.1:1/c")),
         release("odd", "HelmRepository", "odd"),
-        format!(
-            "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: ref, \
-             namespace: shop}}\nspec: {{interval: 5m, chartRef: {{kind: OCIRepository, name: ref}}}}\n"
-        ),
+        "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: ref, \
+         namespace: shop}\nspec: {interval: 5m, chartRef: {kind: OCIRepository, name: ref}}\n"
+            .into(),
         "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: ref, \
          namespace: shop}\nspec: {interval: 5m, url: 'oci://ghcr.io/a/b', ref: {tag: '1'}}\n"
             .into(),
@@ -192,6 +191,14 @@ fn of_references() {
         let run = shop.run(&["check", "config", "-o", format]);
         see(&(run.out.clone() + &run.err));
         assert!(run.out.contains("git.example") || run.err.contains("git.example"), "{run:?}");
+    }
+    // This one is no source that can be published.
+    let odd = repository("OCIRepository", "odd", &format!("oci://{user}@ghcr.io/a/b"));
+    shop.write("odd/odd.yaml", &odd);
+    for format in ["text", "json", "sarif"] {
+        let run = shop.run(&["check", "odd", "-o", format]);
+        assert_eq!(run.code, 2, "{}", run.err);
+        see(&(run.out + &run.err));
     }
     for (format, lock) in [("text", "resolve"), ("json", "resolve"), ("text", "require")] {
         let publish = ["publish", "config", ARTIFACT, "--key", "a.key", "-v", "-o", format];
