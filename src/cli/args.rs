@@ -272,7 +272,8 @@ pub struct Verify {
     /// Demand provenance by a given key that agrees with the manifest
     #[arg(long)]
     pub require_provenance: bool,
-    /// Read the layers as well and check their bytes (always done on a layout)
+    /// Read config and layers as well, and all below an index, and check their bytes (always done
+    /// on a layout)
     #[arg(long)]
     pub deep: bool,
     /// The registry.
