@@ -280,7 +280,8 @@ pub struct Verify {
     /// Demand provenance by a given key that agrees with the manifest
     #[arg(long)]
     pub require_provenance: bool,
-    /// Read the layers as well and check their bytes (always done on a layout)
+    /// Read config and layers as well, and all below an index, and check their bytes (always done
+    /// on a layout)
     #[arg(long)]
     pub deep: bool,
     /// The registry.
@@ -418,6 +419,10 @@ pub struct Registry {
     /// Send credentials to a token server on this other host; repeatable
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     pub token_realm: Vec<String>,
+    /// Also ask this host, in private address space, when only a manifest, a chart index or a
+    /// redirect names it; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub private_host: Vec<String>,
     /// How long one operation may take, with its retries
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,

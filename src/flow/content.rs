@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::{
     edge::files,
     model::{
-        artifact::manifest::Descriptor,
+        artifact::manifest::{self, Descriptor},
         bundle::{
             bounds::{Bounds, Tally},
             check,
@@ -61,12 +61,7 @@ pub struct File<'a> {
 /// [`Error::Usage`] when there is none to choose; [`ExtractError::TooLarge`].
 pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
     artifact.content.intact()?;
-    let layer = artifact.content.layers.first().ok_or_else(|| {
-        Error::usage(
-            format!("`{}` has no layer", artifact.digest()),
-            "an image index or an empty artifact holds no bundle; name one that was published",
-        )
-    })?;
+    let layer = artifact.content.layers.first().ok_or_else(|| no_layer(artifact))?;
     match layer.size > limit {
         true => {
             let (digest, size) = (layer.digest, layer.size);
@@ -74,6 +69,20 @@ pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
         }
         false => Ok(layer),
     }
+}
+
+fn no_layer(artifact: &Artifact) -> Error {
+    let entries = manifest::entries(&artifact.manifest.bytes).unwrap_or_default();
+    let digest = artifact.digest();
+    if entries.is_empty() {
+        let hint = "an empty artifact holds no bundle; name one that was published";
+        return Error::usage(format!("`{digest}` has no layer"), hint);
+    }
+    let some: Vec<_> = entries.iter().take(3).map(|entry| format!("`@{}`", entry.digest)).collect();
+    Error::usage(
+        format!("`{digest}` is an index of {} manifest(s) and holds no bundle", entries.len()),
+        format!("name one of them by its digest, such as {}", some.join(", ")),
+    )
 }
 
 /// Fetches the layer of an artifact; its digest is right when this returns.

@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     edge::registry::{Fault, Fetched, Key, Limits, Referrers, RegistryError, Store},
     model::{
-        artifact::manifest::Descriptor,
+        artifact::manifest::{self, Descriptor},
         digest::Digest,
         evidence::{self, Finding, Format, Found, Outcome, Trust},
         policy::{Exhibit, Gap},
@@ -77,6 +77,20 @@ pub struct Shelf {
     pub index: Option<Fetched>,
     /// What stands at cosign's `.sig` tag.
     pub signatures: Option<Fetched>,
+}
+
+impl Shelf {
+    /// Whether a statement is where readers look for one of its format: legacy
+    /// signatures at the `.sig` tag only, and everything else anywhere but
+    /// there. Others may hang the same layers elsewhere, where cosign and Flux
+    /// do not find them.
+    pub fn is_in_place(&self, finding: &Finding) -> bool {
+        let at_tag = self
+            .signatures
+            .as_ref()
+            .is_some_and(|fetched| fetched.descriptor.digest == finding.manifest);
+        at_tag == (finding.format == Format::LegacySignature)
+    }
 }
 
 /// Gathers and checks every statement about `subject`.
@@ -360,7 +374,7 @@ impl Gathered {
         match read {
             // What is no index there is somebody's artifact, not a list.
             Ok(Some(fetched)) => {
-                let entries = attachment::entries(&fetched.bytes).unwrap_or_default();
+                let entries = manifest::entries(&fetched.bytes).unwrap_or_default();
                 self.shelf.index = Some(fetched);
                 entries
             }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     edge::{
-        registry::{Fault, RegistryError},
+        registry::{Fault, RegistryError, Zone},
         signer::SignerError,
     },
     model::{
@@ -299,6 +299,7 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              immutability rule, and move other tags only where it allows that"
                 .into()
         }
+        Fault::OutOfReach { .. } => return private_hint(fault),
         Fault::Refused(_) => {
             "if a token server on another host is meant, name it with `--token-realm HOST`".into()
         }
@@ -316,6 +317,17 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
         Fault::Local(error) => local_hint(error.kind())?.into(),
         _ => return None,
     })
+}
+
+/// What to do about a host that nobody named who may name it. Nothing helps
+/// against link-local space.
+pub(super) fn private_hint(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::OutOfReach { host, zone, .. } if *zone != Zone::LinkLocal => {
+            Some(format!("if it is to be asked all the same, give `--private-host {host}`"))
+        }
+        _ => None,
+    }
 }
 
 impl From<RegistryError> for Error {

@@ -3,6 +3,7 @@
 
 pub mod attach;
 pub mod content;
+pub mod deep;
 pub mod diff;
 pub mod discover;
 pub mod error;

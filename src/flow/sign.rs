@@ -61,7 +61,11 @@ pub async fn sign(
     let artifact = verify::resolve(registries, reference).await?;
     let gathered = gather(registries, &artifact, keys).await?;
     let signed = |key: &SigningKey, format| {
-        gathered.findings().any(|finding| finding.format == format && signed_by(finding, key))
+        gathered.findings().any(|finding| {
+            finding.format == format
+                && gathered.shelf.is_in_place(finding)
+                && signed_by(finding, key)
+        })
     };
     let created = created();
     let name = reference.place.name();
@@ -145,7 +149,9 @@ pub async fn attest(
 fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<()> {
     let of_type = |format: Format| {
         gathered.findings().any(|finding| {
-            finding.format == format && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
+            finding.format == format
+                && gathered.shelf.is_in_place(finding)
+                && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
         })
     };
     if of_type(Format::Bundle) {

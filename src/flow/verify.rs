@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::{
     edge::{
         clock,
-        registry::{BlobReader, Fault, Fetched, Key, Registries, RegistryError, Store},
+        registry::{Fault, Fetched, Key, Registries, RegistryError, Store},
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
@@ -34,7 +34,7 @@ use crate::{
 };
 
 use super::{
-    content,
+    content, deep,
     discover::{self, Examine, Gathered},
     error::{Error, Result},
     lock::{self, LockOptions},
@@ -251,7 +251,9 @@ fn named(reference: &Reference) -> String {
     }
 }
 
-/// Verifies by a policy.
+/// Verifies by a policy. With `deep`, and always on a layout, the bytes of the
+/// config, the layers and, below an index, of everything are read and checked
+/// as well.
 ///
 /// # Errors
 /// Only what keeps the manifest from being read; everything after is a verdict.
@@ -274,7 +276,7 @@ pub async fn verify(
     let Decision { verdict, rulings } = case.judge(&gathered, read.reading());
     let deep = deep || matches!(reference.place, Place::Layout(_));
     let verdict = match verdict.kind() {
-        Kind::Accepted if deep => read_layers(&artifact, verdict).await,
+        Kind::Accepted if deep => deep::read(&artifact, verdict).await,
         _ => verdict,
     };
     Ok(Judged { verdict, rulings, gathered, artifact: Some(artifact), at: case.now })
@@ -339,37 +341,4 @@ fn wrong_bytes(reference: &Reference, cause: super::error::RegistryCause) -> Res
         }),
         _ => Err(Error::Registry(Box::new(cause))),
     }
-}
-
-/// Reads the config and every layer to the end.
-async fn read_layers(artifact: &Artifact, verdict: Verdict) -> Verdict {
-    let digest = *artifact.digest();
-    if let Err(error) = artifact.content.intact() {
-        let (what, why) = ("the artifact's layers".to_owned(), error.fault.to_string());
-        return Verdict::unread(digest, &Gap { what, why, cap: None });
-    }
-    for blob in artifact.content.config.iter().chain(&artifact.content.layers) {
-        match read_through(&artifact.store, blob).await {
-            Ok(()) => {}
-            Err(error) if error.is_wrong_bytes() => {
-                let found = format!("the blob `{}`: {}", blob.digest, error.fault);
-                return Verdict::wrong_bytes(digest, found);
-            }
-            Err(error) => {
-                let gap = Gap {
-                    what: format!("the blob `{}`", blob.digest),
-                    why: error.fault.to_string(),
-                    cap: None,
-                };
-                return Verdict::unread(digest, &gap);
-            }
-        }
-    }
-    verdict
-}
-
-async fn read_through(store: &Store, blob: &Descriptor) -> Result<(), RegistryError> {
-    let mut reader: BlobReader = store.open_blob(blob).await?;
-    while reader.chunk().await?.is_some() {}
-    Ok(())
 }

@@ -16,6 +16,8 @@ mod help;
 mod interrupt;
 // Mistakes, and what is said about them, word by word.
 mod mistakes;
+// Proxies, and hosts of the network that nobody named.
+mod network;
 // That no secret is ever printed.
 mod secrets;
 // What a terminal shows, and how it is left.

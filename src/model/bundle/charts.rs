@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{digest::Digest, reference::Tag, text::brief};
+use crate::model::{
+    digest::Digest,
+    reference::Tag,
+    text::{brief, without_credentials},
+};
 
 use super::{
     check::FileFacts,
@@ -192,25 +196,13 @@ fn chart_version(version: &str) -> ChartVersion {
     }
 }
 
-/// A URL without user and password; as written when it has none.
-fn without_credentials(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-            let cleared = url.set_username("").and_then(|()| url.set_password(None));
-            cleared.map_or_else(|()| "…".to_owned(), |()| url.to_string())
-        }
-        Ok(_) => text.to_owned(),
-        // What cannot be parsed may still hold a password.
-        Err(_) => text.rsplit('@').next().unwrap_or_default().to_owned(),
-    }
-}
-
 fn from_oci_repository(url: &str, version: &OciVersion) -> Found {
+    let shown = without_credentials(url);
     let shown = match version {
-        OciVersion::Digest(digest) => format!("{url}@{digest}"),
-        OciVersion::Tag(tag) => format!("{url}:{tag}"),
-        OciVersion::Range(range) => format!("{url} {range}"),
-        OciVersion::Latest => format!("{url}:latest"),
+        OciVersion::Digest(digest) => format!("{shown}@{digest}"),
+        OciVersion::Tag(tag) => format!("{shown}:{tag}"),
+        OciVersion::Range(range) => format!("{shown} {range}"),
+        OciVersion::Latest => format!("{shown}:latest"),
     };
     if shown.contains("${") {
         return unknown(shown, FILLED);

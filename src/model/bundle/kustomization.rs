@@ -5,6 +5,8 @@
 //! which is an object like any other. Nothing is built: patches are not
 //! applied and remote resources not fetched.
 
+use crate::model::text::without_credentials;
+
 use super::{
     bounds,
     check::MAX_PROBLEMS,
@@ -367,7 +369,7 @@ impl Reader<'_, '_, '_> {
             let unknown = super::image::parse(&reference).err();
             let image = NamedImage {
                 path: path.into(),
-                reference: reference.into(),
+                reference: without_credentials(&reference).into(),
                 unknown: unknown.map(|error| error.to_string().into()),
             };
             bounds::push(&mut self.read.kustomization.images, image, MAX_REFERENCES);

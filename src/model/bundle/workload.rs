@@ -20,6 +20,8 @@
 //! `global.imageRegistry` and its like do to references is the chart's affair
 //! and not followed.
 
+use crate::model::text::without_credentials;
+
 use super::{
     bounds,
     check::MAX_PROBLEMS,
@@ -249,7 +251,7 @@ fn of_mapping(
 fn unknown(path: &str, parts: &Parts, reason: &str, images: &mut Images) {
     images.take(NamedImage {
         path: path.into(),
-        reference: parts.join().into(),
+        reference: without_credentials(&parts.join()).into(),
         unknown: Some(format!("{reason}, which the manifests do not say").into()),
     });
 }
@@ -280,7 +282,8 @@ fn add(scope: &Scope<'_>, node: Node<'_>, path: &str, reference: &str, images: &
     }
     images.take(NamedImage {
         path: path.into(),
-        reference: reference.into(),
+        // Kubernetes knows no image with credentials, so the error stands.
+        reference: without_credentials(reference).into(),
         unknown: error.map(|error| error.to_string().into()),
     });
 }

@@ -8,7 +8,10 @@ use std::{
     ops::Range,
 };
 
-use crate::model::bundle::problem::{Place, Position};
+use crate::model::{
+    bundle::problem::{Place, Position},
+    text::masked_credentials,
+};
 
 /// The most lines a report shows.
 const SHOWN_LINES: usize = 7;
@@ -121,10 +124,14 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A line cut to what a report shows; tabs and other control characters become
+/// A line cut to what a report shows, credentials in URLs masked; tabs and other control characters become
 /// spaces, so that the columns still fit and a terminal is not steered.
 pub fn clip(line: &str) -> String {
-    line.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    masked_credentials(line)
+        .chars()
+        .take(SHOWN_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
