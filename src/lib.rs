@@ -60,6 +60,7 @@
 //! judges ([`model::policy::judge`]). In depth, and always on a layout, it then
 //! reads everything that the artifact names ([`flow::deep::read`]).
 
+pub mod api;
 pub mod cli;
 pub mod edge;
 pub mod flow;

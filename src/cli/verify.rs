@@ -156,8 +156,7 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
 }
 
 fn judged_view(reference: &Reference, judged: &Judged) -> View {
-    let annotations =
-        judged.artifact.as_ref().map(|a| a.content.annotations.clone()).unwrap_or_default();
+    let annotations = judged.annotations.clone();
     let exhibits = &judged.gathered.exhibits;
     View {
         schema: "sluicegate.dev/verify/v1",

@@ -153,7 +153,14 @@ pub struct Inside {
 /// # Errors
 /// As [`fetch`] and [`visit`], and when it holds more than a bundle may.
 pub async fn inside(artifact: &Artifact) -> Result<Inside> {
-    let layer = fetch(artifact).await?;
+    look_inside(fetch(artifact).await?).await
+}
+
+/// [`inside`] of a layer that was fetched.
+///
+/// # Errors
+/// As [`inside`].
+pub async fn look_inside(layer: NamedTempFile) -> Result<Inside> {
     let judged = tokio::task::spawn_blocking(move || {
         let options =
             check::Options { allow_secrets: true, needs: true, bounds: Bounds::default() };

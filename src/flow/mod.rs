@@ -7,6 +7,7 @@ pub mod deep;
 pub mod diff;
 pub mod discover;
 pub mod error;
+pub mod evidence_file;
 pub mod extract;
 pub mod inspect;
 pub mod keygen;

@@ -22,6 +22,10 @@ const LINES_AFTER: usize = 1;
 /// The most characters of a line that a report shows.
 const SHOWN_CHARS: usize = 200;
 
+/// The most bytes of a line in which credentials are looked for, far more than
+/// is shown, so that none is cut in two before it was seen.
+const MASKED_BYTES: usize = 64 * 1024;
+
 /// The text of one file.
 #[derive(Debug)]
 pub struct Source<'a> {
@@ -124,10 +128,13 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A line cut to what a report shows, credentials in URLs masked; tabs and other control characters become
-/// spaces, so that the columns still fit and a terminal is not steered.
+/// A line cut to what a report shows, credentials in URLs masked; tabs and other
+/// control characters become spaces, so that the columns still fit and a terminal
+/// is not steered. Of a line that is a whole file only the beginning is looked
+/// at: it may be reported hundreds of times.
 pub fn clip(line: &str) -> String {
-    masked_credentials(line)
+    let end = line.floor_char_boundary(MASKED_BYTES);
+    masked_credentials(line.get(..end).unwrap_or(line))
         .chars()
         .take(SHOWN_CHARS)
         .map(|c| if c.is_control() { ' ' } else { c })
