@@ -24,7 +24,7 @@ const SHOWN_CHARS: usize = 200;
 
 /// The most bytes of a line in which credentials are looked for, far more than
 /// is shown, so that none is cut in two before it was seen.
-const MASKED_BYTES: usize = 64 * 1024;
+const MASKED_BYTES: usize = 4 * 1024;
 
 /// The text of one file.
 #[derive(Debug)]
