@@ -73,6 +73,24 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
+fn a_secret_in_a_list_of_any_kind_is_never_shown() {
+    let shop = Shop::new();
+    let list = |head: &str, value: &str| {
+        format!(
+            "{head}metadata: {{name: l}}\nitems:\n- apiVersion: v1\n  kind: Secret\n  \
+             metadata: {{name: s}}\n  stringData: {{p: {value}}}\n"
+        )
+    };
+    for head in ["apiVersion: v1\nkind: List\n", "apiVersion: x/v1\nkind: Bundle\n"] {
+        shop.write("old/s.yaml", &list(head, "hunter2-before"));
+        shop.write("new/s.yaml", &list(head, "hunter2-after"));
+        let run = shop.run(&["diff", "old", "new"]).ok();
+        assert!(run.out.contains("~ Secret s"), "{head}: {}", run.out);
+        assert!(!(run.out + &run.err).contains("hunter2"), "{head}");
+    }
+}
+
+#[test]
 fn a_directory_that_cannot_be_published_is_not_compared() {
     let shop = Shop::published();
     shop.write("config/shop.yaml", "a: b: c\n");

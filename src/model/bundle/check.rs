@@ -264,8 +264,7 @@ fn read_document(
 
 /// What of a document that is no kustomization must not be shown.
 fn hidden(root: Node<'_>) -> Hidden {
-    let generator = root.str_at(&["kind"]) == Some("SecretGenerator");
-    if generator || (root.kind() == yaml::Kind::Seq && patch::may_write(root)) {
+    if has_generator(root) || (root.kind() == yaml::Kind::Seq && patch::may_write(root)) {
         Hidden::Lines(vec![root.range()])
     } else if secret::is_in(root) || patch::may_write(root) {
         Hidden::Values
@@ -277,18 +276,30 @@ fn hidden(root: Node<'_>) -> Hidden {
     }
 }
 
+/// Whether a document is, or lists, a generator of Secrets.
+fn has_generator(node: Node<'_>) -> bool {
+    node.str_at(&["kind"]) == Some("SecretGenerator")
+        || node.get("items").into_iter().flat_map(Node::items).any(has_generator)
+}
+
 /// Whether a document is a Kubernetes object at all.
 fn is_object(node: Node<'_>) -> bool {
     let text = |key: &str| node.str_at(&[key]).is_some_and(|text| !text.is_empty());
     text("apiVersion") && text("kind")
 }
 
-/// Whether a document is a list of objects, such as `kubectl get -o yaml`
-/// prints, rather than an object whose kind ends so.
+/// Whether a document is a list, in whose place its items are applied.
+///
+/// kustomize takes the items out of whatever has `items` and a kind that ends in
+/// `List`, also with a name (`inlineAnyEmbeddedLists`); then Flux does the same
+/// with objects of any kind that have a sequence of `items`
+/// (`Unstructured.IsList`).
 pub(super) fn is_list(node: Node<'_>) -> bool {
-    is_object(node)
-        && node.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"))
-        && node.at(&["metadata", "name"]).is_none()
+    let items = node.get("items");
+    if node.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List")) {
+        return items.is_some() || (is_object(node) && node.at(&["metadata", "name"]).is_none());
+    }
+    is_object(node) && items.into_iter().flat_map(Node::items).any(Node::is_map)
 }
 
 /// Finds what matters whatever the file is for: data in clear, also in a
@@ -326,12 +337,6 @@ fn is_incomplete(node: Node<'_>) -> bool {
 
 fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, keep: Keep, facts: &mut FileFacts) {
     read_anywhere(scope, node, path, facts);
-    if !is_object(node) {
-        if is_incomplete(node) {
-            facts.object_problems.push(incomplete(scope, node, path));
-        }
-        return;
-    }
     let api_version = node.str_at(&["apiVersion"]).unwrap_or_default();
     let kind = node.str_at(&["kind"]).unwrap_or_default();
     if kind.starts_with("ENC[") {
@@ -342,6 +347,12 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, keep: Keep, facts:
         for (index, item) in items.enumerate() {
             read_object(scope, item, &format!("{path}items[{index}]."), keep, facts);
             facts.limit();
+        }
+        return;
+    }
+    if !is_object(node) {
+        if is_incomplete(node) {
+            facts.object_problems.push(incomplete(scope, node, path));
         }
         return;
     }

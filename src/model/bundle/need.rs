@@ -9,7 +9,11 @@ use super::{object::ObjectId, path::RelPath};
 
 /// The version of the extraction rules, recorded in the provenance. Grows when
 /// the rules find more or other references in the same manifests.
-pub const EXTRACTOR: u32 = 1;
+///
+/// 2 looks into every list that kustomize or Flux expands, whatever its kind and
+/// name, and into files that kustomizations name whatever their extension; and
+/// an image is pinned only by a digest that can be read.
+pub const EXTRACTOR: u32 = 2;
 
 /// One chart or image that a manifest names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! Of a workload: `image` of every entry of `containers`, `initContainers` and
 //! `ephemeralContainers`.
 //!
-//! Of values, at any depth of mappings and sequences (extractor 1):
+//! Of values, at any depth of mappings and sequences (extractor 1 and later):
 //!
 //! - the key `image` with a text is a reference. When the text has neither tag
 //!   nor digest, the keys `registry`, `tag` (or `imageTag`) and `digest` beside

@@ -220,3 +220,22 @@ fn images_of_kustomizations() {
         ),
     );
 }
+
+#[test]
+fn the_images_of_every_list_are_named() {
+    let pod = "items:\n- {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{image: 'nginx:1'}]}}\n";
+    for head in [
+        "apiVersion: v1\nkind: List\nmetadata: {name: x}\n",
+        "apiVersion: v1\nkind: PodList\nmetadata: {name: x}\n",
+        "apiVersion: x/v1\nkind: Bundle\nmetadata: {name: x}\n",
+    ] {
+        let judgement = judged(&[("a.yaml", &format!("{head}{pod}"))]);
+        same(
+            &listed(&judgement),
+            "Pod p spec.containers[0].image `nginx:1` -> image docker.io/library/nginx:1",
+        );
+    }
+    // Its own kind, and no list of objects.
+    let named = "apiVersion: x/v1\nkind: AllowList\nmetadata: {name: x}\nspec: {}\n---\napiVersion: x/v1\nkind: Menu\nmetadata: {name: z}\nitems: [tea]\n";
+    assert_eq!(judged(&[("a.yaml", named)]).objects.len(), 2);
+}
