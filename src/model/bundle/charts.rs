@@ -144,7 +144,7 @@ impl<'f> Sources<'f> {
             Ok(_) => return unknown(from, "the HelmRepository it names cannot be read"),
             Err(reason) => return unknown(from, reason),
         };
-        let reference = format!("{name} ({})", without_credentials(url));
+        let reference = format!("{name} ({})", public(url));
         if url.contains("${")
             || spec.chart.contains("${")
             || version.is_some_and(|v| v.contains("${"))
@@ -169,7 +169,7 @@ fn oci_chart(url: &str, chart: &str, version: Option<&str>) -> Target {
             path: repository.path().to_owned(),
             version: chart_version(version.unwrap_or("*")),
         },
-        None => Target::Unknown { reason: format!("`{}` is no repository", brief(&full)) },
+        None => Target::Unknown { reason: format!("`{}` is no repository", brief(&public(&full))) },
     }
 }
 
@@ -192,7 +192,8 @@ fn chart_version(version: &str) -> ChartVersion {
     }
 }
 
-/// A URL without user and password; as written when it has none.
+/// A URL as it is asked: without user and password, which are not ours to send;
+/// as written when it has none.
 fn without_credentials(text: &str) -> String {
     match url::Url::parse(text) {
         Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
@@ -201,18 +202,28 @@ fn without_credentials(text: &str) -> String {
         }
         Ok(_) => text.to_owned(),
         // What cannot be parsed may still hold a password.
-        Err(_) => text.rsplit('@').next().unwrap_or_default().to_owned(),
+        Err(_) if text.contains('@') => "…".to_owned(),
+        Err(_) => text.to_owned(),
     }
 }
 
+/// A URL as it may be shown and recorded: also without query and fragment, in
+/// which presigned URLs carry their signature.
+fn public(text: &str) -> String {
+    let text = without_credentials(text);
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
 fn from_oci_repository(url: &str, version: &OciVersion) -> Found {
+    let shown = public(url);
     let shown = match version {
-        OciVersion::Digest(digest) => format!("{url}@{digest}"),
-        OciVersion::Tag(tag) => format!("{url}:{tag}"),
-        OciVersion::Range(range) => format!("{url} {range}"),
-        OciVersion::Latest => format!("{url}:latest"),
+        OciVersion::Digest(digest) => format!("{shown}@{digest}"),
+        OciVersion::Tag(tag) => format!("{shown}:{tag}"),
+        OciVersion::Range(range) => format!("{shown} {range}"),
+        OciVersion::Latest => format!("{shown}:latest"),
     };
-    if shown.contains("${") {
+    if url.contains("${") || shown.contains("${") {
         return unknown(shown, FILLED);
     }
     let Some(repository) = oci(url) else {

@@ -80,7 +80,8 @@ pub enum Target {
     },
     /// A chart in an HTTP Helm repository.
     HttpChart {
-        /// The repository's URL, without credentials.
+        /// The repository's URL as it is asked: without credentials, with its
+        /// query, which is never shown or recorded.
         repository: String,
         /// The chart's name.
         chart: String,

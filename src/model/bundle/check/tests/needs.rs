@@ -239,3 +239,36 @@ fn the_images_of_every_list_are_named() {
     let named = "apiVersion: x/v1\nkind: AllowList\nmetadata: {name: x}\nspec: {}\n---\napiVersion: x/v1\nkind: Menu\nmetadata: {name: z}\nitems: [tea]\n";
     assert_eq!(judged(&[("a.yaml", named)]).objects.len(), 2);
 }
+
+#[test]
+fn what_a_url_keeps_secret_is_not_in_the_reference() {
+    let repository = |url: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {{name: podinfo}}\nspec: {{url: '{url}'}}\n"
+        )
+    };
+    for (url, shown) in [
+        ("https://charts.example/podinfo?sig=hunter2#hunter2", "https://charts.example/podinfo"),
+        ("https://u:hunter2@charts.example/podinfo?x=hunter2", "https://charts.example/podinfo"),
+        ("https://charts.example/podinfo#hunter2", "https://charts.example/podinfo"),
+        ("https://[charts?sig=hunter2", "https://[charts"),
+        ("https://u:hun?ter2@[charts?sig=hunter2", "…"),
+    ] {
+        let needs = judged(&[("r.yaml", RELEASE), ("s.yaml", &repository(url))]).needs;
+        assert_eq!(needs[0].reference, format!("podinfo 6.5.0 ({shown})"));
+    }
+    // It is asked with its query all the same.
+    let repo = repository("https://charts.example/podinfo?sig=1");
+    let needs = judged(&[("r.yaml", RELEASE), ("s.yaml", &repo)]).needs;
+    let Target::HttpChart { repository: asked, .. } = &needs[0].target else { panic!("{needs:?}") };
+    assert_eq!(asked, "https://charts.example/podinfo?sig=1");
+    for url in ["oci://ghcr.io/charts?sig=hunter2", "oci://u:hunter2@ghcr.io/charts"] {
+        let judgement = judged(&[("r.yaml", RELEASE), ("s.yaml", &repository(url))]);
+        assert!(!format!("{:?}", judgement.needs).contains("hunter2"), "{:?}", judgement.needs);
+    }
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: o}\nspec: {url: 'oci://u:hunter2@ghcr.io/charts?sig=hunter2', ref: {tag: '1'}}\n";
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: r}\nspec: {interval: 1m, chartRef: {kind: OCIRepository, name: o}}\n";
+    let judgement = judged(&[("r.yaml", release), ("s.yaml", source)]);
+    assert_eq!(judgement.needs[0].reference, "oci://ghcr.io/charts:1");
+    assert!(!format!("{:?}", judgement.needs).contains("hunter2"), "{:?}", judgement.needs);
+}
