@@ -277,7 +277,7 @@ fn need(file: &RelPath, object: ObjectId, image: &NamedImage) -> Need {
         object,
         path: image.path.to_string(),
         reference: image.reference.to_string(),
-        pinned: image.reference.contains('@'),
+        pinned: image::is_pinned(&image.reference),
         target,
     }
 }

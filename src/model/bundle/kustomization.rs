@@ -14,7 +14,7 @@ use super::{
     problem::{Problem, code},
     scope::{Hidden, Scope, Spot},
     secret,
-    workload::push_key,
+    workload::{self, push_key},
     yaml::{Kind, Node},
 };
 
@@ -365,6 +365,10 @@ impl Reader<'_, '_, '_> {
             push_key(&mut path, "images");
             let path = format!("{path}[{index}]");
             let unknown = super::image::parse(&reference).err();
+            let misread = workload::misread(self.scope, image, &path, &reference, unknown.as_ref());
+            if let Some(problem) = misread {
+                bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
+            }
             let image = NamedImage {
                 path: path.into(),
                 reference: reference.into(),

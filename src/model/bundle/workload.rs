@@ -52,6 +52,30 @@ impl Images {
     }
 }
 
+/// What is wrong with a reference, which `error` says cannot be read: it is
+/// malformed, or looks pinned without being so. One that something fills in
+/// later is otherwise left alone.
+pub fn misread(
+    scope: &Scope<'_>,
+    node: Node<'_>,
+    path: &str,
+    reference: &str,
+    error: Option<&ImageError>,
+) -> Option<Problem> {
+    let error = error?;
+    let malformed = matches!(error, ImageError::Malformed { .. });
+    let (message, hint) = match image::is_falsely_pinned(reference) {
+        false if !malformed => return None,
+        false => (error.to_string(), MALFORMED),
+        true => (format!("{error}; it is not pinned"), UNPINNED),
+    };
+    Some(scope.warning(code::IMAGE_REFERENCE, node, path, message).hint(hint))
+}
+
+const MALFORMED: &str =
+    "write it as the container runtime reads it, such as `registry.example/shop/web:1.4.0`";
+const UNPINNED: &str = "write the digest in full: `@sha256:` and 64 hexadecimal digits";
+
 /// The path to the pod spec of a kind of workload.
 pub fn pod_spec(group: &str, kind: &str) -> Option<&'static [&'static str]> {
     match (group, kind) {
@@ -275,8 +299,8 @@ fn of_text(scope: &Scope<'_>, node: Node<'_>, image: Node<'_>, path: &str, image
 
 fn add(scope: &Scope<'_>, node: Node<'_>, path: &str, reference: &str, images: &mut Images) {
     let error = image::parse(reference).err();
-    if let Some(error @ ImageError::Malformed { .. }) = &error {
-        images.problem(scope.warning(code::IMAGE_REFERENCE, node, path, error.to_string()));
+    if let Some(problem) = misread(scope, node, path, reference, error.as_ref()) {
+        images.problem(problem);
     }
     images.take(NamedImage {
         path: path.into(),

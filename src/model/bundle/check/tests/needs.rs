@@ -272,3 +272,19 @@ fn what_a_url_keeps_secret_is_not_in_the_reference() {
     assert_eq!(judgement.needs[0].reference, "oci://ghcr.io/charts:1");
     assert!(!format!("{:?}", judgement.needs).contains("hunter2"), "{:?}", judgement.needs);
 }
+
+#[test]
+fn what_only_looks_pinned_is_told() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - image: nginx@${DIGEST}\n  - image: nginx@sha256:zz\n  - image: nginx:${TAG}\n";
+    let kustomization = "images:\n- {name: a, digest: 'sha256:zz'}\n";
+    let judgement = judged(&[("kustomization.yaml", kustomization), ("p.yaml", pod)]);
+    assert!(judgement.needs.iter().all(|need| !need.pinned), "{:?}", judgement.needs);
+    assert_eq!(crate::model::bundle::lock::require_pinned(&judgement.needs).len(), 4);
+    same(
+        &findings(&judgement),
+        "
+        kustomization.yaml:2:3 warning image-reference: `a@sha256:zz` is not an image reference; expected `[HOST/]NAME[:TAG][@sha256:DIGEST]`; it is not pinned
+        p.yaml:6:12 warning image-reference: `nginx@${DIGEST}` is filled in by Flux when it is applied; it is not pinned
+        p.yaml:7:12 warning image-reference: `nginx@sha256:zz` is not an image reference; expected `[HOST/]NAME[:TAG][@sha256:DIGEST]`; it is not pinned",
+    );
+}
