@@ -10,7 +10,7 @@ use super::{
     image,
     kustomization::GROUP as KUSTOMIZE_GROUP,
     need::{ChartVersion, Kind, Need, Target},
-    object::{NamedImage, Object, ObjectId},
+    object::{NamedChart, NamedImage, Object, ObjectId},
     path::RelPath,
     problem::Problem,
     source_object::{self, ChartSpec, ObjectRef, OciVersion, Origin, Written, oci, written},
@@ -109,6 +109,29 @@ impl<'f> Sources<'f> {
             pinned: found.pinned,
             target: found.target,
         })
+    }
+
+    /// The chart that `object` names, as people compare it: through `chartRef` the
+    /// chart and the version that the source object selects.
+    pub fn named(&self, object: &Object) -> Option<NamedChart> {
+        let Some(Origin::Reference(reference)) = object.origin.as_deref() else {
+            return object.chart();
+        };
+        match self.find(reference, object.namespace()) {
+            Ok(found) => match found.origin.as_deref() {
+                Some(Origin::OciRepository { url, version, .. }) => Some(NamedChart {
+                    name: public(url),
+                    version: Some(match version {
+                        OciVersion::Digest(digest) => digest.to_string(),
+                        OciVersion::Tag(tag) => tag.to_string(),
+                        OciVersion::Range(range) => range.to_string(),
+                        OciVersion::Latest => Tag::latest().to_string(),
+                    }),
+                }),
+                _ => found.chart().or_else(|| object.chart()),
+            },
+            Err(_) => object.chart(),
+        }
     }
 
     fn referenced(&self, reference: &ObjectRef, namespace: &str) -> Found {
