@@ -127,7 +127,7 @@ async fn packed(path: &Path, options: &Options) -> Result<NamedTempFile> {
 fn read(layer: &Path) -> Result<Side> {
     let mut gathered = Gathered::default();
     let mut full = Ok(());
-    content::visit(layer, check::is_manifest, |file| {
+    content::visit(layer, content::manifests(layer)?, |file| {
         if full.is_ok() {
             full = gathered.add(&file);
         }

@@ -185,3 +185,18 @@ fn directories_are_read_with_the_flags_of_check() {
     let run = shop.run(&["diff", "old", "old", "--resolve-symlinks", "--max-file", "1"]);
     assert_eq!(run.code, 2, "{}", run.err);
 }
+
+#[test]
+fn objects_in_files_of_any_name_are_compared() {
+    let shop = Shop::new();
+    for (side, value) in [("old", "hunter2-a"), ("new", "hunter2-b")] {
+        shop.write(&format!("{side}/kustomization.yaml"), "resources: [secret.txt]\n");
+        let secret = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{p: {value}}}\n"
+        );
+        shop.write(&format!("{side}/secret.txt"), &secret);
+    }
+    let run = shop.run(&["diff", "old", "new"]).ok();
+    assert!(run.out.contains("~ Secret s"), "{}", run.out);
+    assert!(!run.out.contains("hunter2"), "{}", run.out);
+}

@@ -342,3 +342,23 @@ fn beyond_a_bound_the_report_is_the_same_each_time() {
         options.check.bounds.objects = 999;
     }
 }
+
+#[test]
+fn what_a_kustomization_names_is_a_manifest() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {p: hunter2}\n";
+    let root = directory(&[
+        ("base/kustomization.yaml", "resources: [../files/secret.txt]\n"),
+        ("files/secret.txt", secret),
+        ("files/unnamed.txt", secret),
+    ]);
+    let judged = packed(root.path(), &Options::default());
+    assert_eq!(
+        codes(&judged.judgement.problems),
+        [("secret-clear", "files/secret.txt".to_owned())]
+    );
+    assert!(judged.layer.is_none());
+    let small = packed(root.path(), &Options { max_file: 60, ..Options::default() });
+    let found = codes(&small.judgement.problems);
+    assert!(found.contains(&("file-too-large", "files/secret.txt".to_owned())), "{found:?}");
+    assert!(!found.iter().any(|(_, file)| file == "files/unnamed.txt"), "{found:?}");
+}

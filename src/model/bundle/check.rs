@@ -40,6 +40,22 @@ pub fn is_manifest(path: &RelPath) -> bool {
     matches!(extension, Some("yaml" | "yml" | "json")) || kustomization::is_file_name(path)
 }
 
+/// Whether `path` is a kustomization, which may name further manifests.
+pub fn is_kustomization(path: &RelPath) -> bool {
+    kustomization::is_file_name(path)
+}
+
+/// The files that a kustomization names as manifests although their own names do
+/// not say so: kustomize reads `resources: [secret.txt]` like any other file.
+pub fn named_manifests(path: &RelPath, bytes: &[u8]) -> Vec<RelPath> {
+    let facts = read_file(path, bytes, Keep::Names);
+    let references = facts.kustomization().map(|found| found.references.as_slice());
+    let dir = path.parent();
+    let targets = references.unwrap_or_default().iter().filter(|found| found.role.is_manifest());
+    let paths = targets.filter_map(|found| RelPath::resolve(dir.as_ref(), &found.target)?);
+    paths.filter(|path| !is_manifest(path)).collect()
+}
+
 /// What is allowed, and what is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -65,6 +81,8 @@ pub struct FileFacts {
     writes: Vec<Write>,
     /// Whether it is empty, or encrypted by SOPS as a whole.
     sealed: bool,
+    /// Whether it was read as a manifest.
+    parsed: bool,
     /// How bad the problems were that are not kept: those of the text, of the
     /// objects, and Secrets in clear.
     unlisted: [Option<Severity>; 3],
@@ -83,6 +101,7 @@ impl FileFacts {
             secrets: Vec::new(),
             writes: Vec::new(),
             sealed: false,
+            parsed: false,
             unlisted: [None; 3],
             tally: Tally::default(),
             objects: Vec::new(),
@@ -127,6 +146,18 @@ impl FileFacts {
         self.sealed
     }
 
+    /// Whether it was read as a manifest.
+    pub(super) fn is_parsed(&self) -> bool {
+        self.parsed
+    }
+
+    /// Whether there is nothing in it that could be an object, and nothing wrong
+    /// that would say why.
+    pub(super) fn says_nothing(&self) -> bool {
+        let silent = self.problems.is_empty() && self.object_problems.is_empty();
+        self.tally.objects == 0 && silent && self.unlisted == [None; 3]
+    }
+
     /// What it writes in clear as a patch with this aim.
     pub(super) fn as_patch(&self, aim: Aim) -> Vec<Problem> {
         self.writes.iter().filter_map(|write| write.problem(aim)).collect()
@@ -146,7 +177,7 @@ pub fn read_other(path: &RelPath, bytes: &[u8]) -> Option<FileFacts> {
 
 /// Reads one manifest, of whose objects `keep` is kept.
 pub fn read_file(path: &RelPath, bytes: &[u8], keep: Keep) -> FileFacts {
-    let mut facts = FileFacts::new(path);
+    let mut facts = FileFacts { parsed: true, ..FileFacts::new(path) };
     match yaml::text(bytes) {
         Ok(text) => read_text(text, keep, &mut facts),
         Err(error) => {

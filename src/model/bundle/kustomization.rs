@@ -85,6 +85,16 @@ pub enum Role {
     Plugin,
 }
 
+impl Role {
+    /// Whether the file is read as a manifest, whatever its name.
+    pub fn is_manifest(self) -> bool {
+        match self {
+            Role::Resource | Role::Patch(_) | Role::Plugin => true,
+            Role::Root | Role::Data | Role::Secret => false,
+        }
+    }
+}
+
 /// What a document in a file of one of [`FILE_NAMES`], or with kustomize's
 /// kind, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

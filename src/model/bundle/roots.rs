@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     bounds,
-    check::FileFacts,
+    check::{FileFacts, is_manifest},
     kustomization::{FILE_NAMES, Kustomization, Reference, Rename, Role, is_file_name, is_remote},
     object::Object,
     path::RelPath,
@@ -392,7 +392,45 @@ fn file_target(
         return Err(Box::new(Problem::error(code::KUSTOMIZATION_MISSING, message)));
     }
     let found = files.binary_search_by(|facts| facts.path().cmp(path)).ok();
+    if reference.role.is_manifest() {
+        let facts = found.and_then(|index| files.get(index));
+        unjudged(path, reference.role, facts, shown)?;
+    }
     Ok(found.map(Target::File))
+}
+
+/// kustomize reads whatever file is named, so each must have been judged; one
+/// whose name does not say that it is a manifest must also hold what it is named
+/// as.
+fn unjudged(
+    path: &RelPath,
+    role: Role,
+    facts: Option<&FileFacts>,
+    shown: &str,
+) -> Result<(), Box<Problem>> {
+    let problem = |message: String, hint: &str| {
+        Err(Box::new(Problem::error(code::KUSTOMIZATION_SHAPE, message).hint(hint)))
+    };
+    match facts.filter(|facts| facts.is_parsed()) {
+        // One that could not be read has a problem of its own.
+        None if is_manifest(path) => Ok(()),
+        None => problem(
+            format!("`{shown}` was not read as a manifest, but kustomize would"),
+            "name it `.yaml`, or take it out of the kustomization",
+        ),
+        Some(facts)
+            if role == Role::Resource
+                && !is_manifest(path)
+                && !facts.is_sealed()
+                && facts.says_nothing() =>
+        {
+            problem(
+                format!("`{shown}` is named as a resource, but holds no Kubernetes object"),
+                "take it out of the kustomization, or name it under `configMapGenerator`",
+            )
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// The data in clear that `reference`, written in `facts`, puts into Secrets out
