@@ -483,11 +483,16 @@ fn read_kind(
             let mut checked = helm_release::check(scope, node);
             problems.append(&mut checked.problems);
             object.origin = checked.origin.map(Box::new);
+            let chart = ["chart", "chartRef"].into_iter().find_map(|key| node.at(&["spec", key]));
+            let named = chart.map(|chart| chart.at(&["spec", "chart"]).unwrap_or(chart));
+            object.chart_at = named.map(|node| scope.position(node)).unwrap_or_default();
             images = checked.images;
         }
         (source_object::GROUP, kind) => {
             let origin = source_object::read(scope, kind, node, problems);
             object.origin = origin.map(Box::new);
+            let chart = node.at(&["spec", "chart"]);
+            object.chart_at = chart.map(|node| scope.position(node)).unwrap_or_default();
         }
         (group, kind) => {
             if let Some(spec) = workload::pod_spec(group, kind) {

@@ -381,6 +381,7 @@ impl Reader<'_, '_, '_> {
             }
             let image = NamedImage {
                 path: path.into(),
+                at: self.scope.position(image),
                 reference: reference.into(),
                 unknown: unknown.map(|error| error.to_string().into()),
             };

@@ -263,16 +263,28 @@ fn of_mapping(
     };
     match (&parts.repository, parts.is_versioned()) {
         (Some(_), true) => add(scope, node, path, &parts.join(), images),
-        (Some(_), false) => unknown(path, &parts, "the tag is the chart's default", images),
-        (None, true) => unknown(path, &parts, "the repository is the chart's default", images),
+        (Some(_), false) => {
+            unknown(scope, node, path, &parts, "the tag is the chart's default", images);
+        }
+        (None, true) => {
+            unknown(scope, node, path, &parts, "the repository is the chart's default", images);
+        }
         (None, false) => return false,
     }
     true
 }
 
-fn unknown(path: &str, parts: &Parts, reason: &str, images: &mut Images) {
+fn unknown(
+    scope: &Scope<'_>,
+    node: Node<'_>,
+    path: &str,
+    parts: &Parts,
+    reason: &str,
+    images: &mut Images,
+) {
     images.take(NamedImage {
         path: path.into(),
+        at: scope.position(node),
         reference: parts.join().into(),
         unknown: Some(format!("{reason}, which the manifests do not say").into()),
     });
@@ -304,6 +316,7 @@ fn add(scope: &Scope<'_>, node: Node<'_>, path: &str, reference: &str, images: &
     }
     images.take(NamedImage {
         path: path.into(),
+        at: scope.position(node),
         reference: reference.into(),
         unknown: error.map(|error| error.to_string().into()),
     });
