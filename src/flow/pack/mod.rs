@@ -255,10 +255,14 @@ pub fn pack(
     let options = &Options { layer, ..options.clone() };
     let outcome = read::read_all(input, files, &named, options, progress)?;
     let paths: BTreeSet<&RelPath> = outcome.files.iter().map(|file| &file.path).collect();
+    let recognised = outcome.facts.iter().any(check::FileFacts::is_recognised);
     let mut judgement = check::judge(outcome.facts, &paths, &options.check);
     problems.extend(outcome.problems);
     problems.append(&mut judgement.problems);
     judgement.problems = problems;
+    if !recognised && judgement.problems.is_empty() {
+        judgement.problems.push(check::nothing());
+    }
     let fails = judgement.problems.iter().any(|p| p.severity == Severity::Error);
     Ok(Packed {
         layer: outcome.layer.filter(|_| !fails),
