@@ -151,6 +151,11 @@ impl FileFacts {
         self.parsed
     }
 
+    /// Whether it holds objects or a kustomization.
+    pub fn is_recognised(&self) -> bool {
+        self.tally.objects > 0 || self.kustomization.is_some()
+    }
+
     /// Whether there is nothing in it that could be an object, and nothing wrong
     /// that would say why.
     pub(super) fn says_nothing(&self) -> bool {
@@ -221,8 +226,12 @@ fn limit(problems: &mut Vec<Problem>, path: &RelPath) {
     let severity = rest.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Warning);
     let message = format!("the file has more than {MAX_PROBLEMS} problems like these");
     problems.truncate(MAX_PROBLEMS);
-    problems
-        .push(Problem { severity, ..Problem::error(code::PROBLEM_LIMIT, message).in_file(path) });
+    problems.push(Problem {
+        severity,
+        ..Problem::error(code::PROBLEM_LIMIT, message)
+            .in_file(path)
+            .hint("mend those first, then look again")
+    });
 }
 
 /// The problem of a text that is no YAML. There is no tree, so the lines of
@@ -247,7 +256,16 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
         (_, true) => problem.hint(
             "Helm templates are no YAML; leave the chart out with `.sourceignore` and publish it by itself",
         ),
-        _ => problem,
+        (fault, _) => problem.hint(match fault {
+            Fault::Encoding => "save the file as UTF-8",
+            Fault::Syntax(_) => {
+                "mend it here or just above; what is no manifest may be left out with `.sourceignore`"
+            }
+            Fault::TooLarge | Fault::Depth | Fault::Nodes | Fault::Aliases => {
+                "split the document, or write out what its aliases repeat"
+            }
+            _ => "write a plain value, in quotes where it is meant as text",
+        }),
     }
 }
 
@@ -390,7 +408,11 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, keep: Keep, facts:
     let mut problems = Vec::new();
     let object = match identify(scope, node, path, [api_version, kind], &mut problems) {
         Some(object) => object,
-        None => return facts.object_problems.append(&mut problems),
+        None => {
+            let object = nameless(scope, node, [api_version, kind]);
+            read_kind(scope, node, object, &mut problems);
+            return facts.object_problems.append(&mut problems);
+        }
     };
     let mut object = read_kind(scope, node, object, &mut problems);
     if !problems.is_empty() {
@@ -416,7 +438,8 @@ fn incomplete(scope: &Scope<'_>, node: Node<'_>, path: &str) -> Problem {
         Some(found) => format!("`{missing}` is {}; expected a string", found.kind().name()),
         None => format!("the object has no `{missing}`"),
     };
-    scope.error(code::OBJECT_INCOMPLETE, at, &format!("{path}{missing}"), message)
+    let hint = "write both `apiVersion` and `kind`, as Kubernetes wants them";
+    scope.error(code::OBJECT_INCOMPLETE, at, &format!("{path}{missing}"), message).hint(hint)
 }
 
 /// The object with its names; nothing without a name.
@@ -446,14 +469,20 @@ fn identify(
             }
             _ => format!("the {} has no name", clip(kind)),
         };
-        problems.push(scope.error(code::OBJECT_NAME, at.unwrap_or(node), &field, message));
+        let problem = scope.error(code::OBJECT_NAME, at.unwrap_or(node), &field, message);
+        problems.push(problem.hint(match name {
+            Some(written) => quote(written).unwrap_or_else(|| NAME.to_owned()),
+            None => NAME.to_owned(),
+        }));
         return None;
     };
     let namespace = node.at(&["metadata", "namespace"]).filter(|found| !found.is_null());
     if let Some(wrong) = namespace.filter(|found| found.as_str().is_none()) {
         let field = format!("{path}metadata.namespace");
         let message = format!("the namespace is {}; expected a string", wrong.kind().name());
-        problems.push(scope.error(code::OBJECT_NAME, wrong, &field, message));
+        let problem = scope.error(code::OBJECT_NAME, wrong, &field, message);
+        let hint = "write the name of a namespace, or leave it out";
+        problems.push(problem.hint(quote(wrong).unwrap_or_else(|| hint.to_owned())));
     }
     let namespace = namespace.and_then(Node::as_str).unwrap_or_default();
     let spot = scope.spot(name_node, &field);
@@ -464,10 +493,29 @@ fn identify(
             clip(kind),
             long.len()
         );
-        problems.push(scope.error(code::OBJECT_NAME, name_node, &field, message));
+        let problem = scope.error(code::OBJECT_NAME, name_node, &field, message);
+        problems.push(problem.hint("shorten it"));
         return None;
     }
     Some(Object::new(scope.file(), scope.line(node), names, spot))
+}
+
+/// What to do about an object without a name.
+const NAME: &str = "write `metadata.name`, by which the cluster knows the object";
+
+/// What to do about a scalar that is no string but was meant as one.
+fn quote(node: Node<'_>) -> Option<String> {
+    let written = node.scalar().filter(|_| !node.is_null() && node.as_str().is_none())?;
+    Some(format!("quote it: `\"{}\"`", clip(written)))
+}
+
+/// An object that has no name of its own: what else is wrong with it is wanted
+/// all the same.
+fn nameless(scope: &Scope<'_>, node: Node<'_>, [api_version, kind]: [&str; 2]) -> Object {
+    let short = |name: &str| name.chars().take(MAX_NAME).collect::<String>();
+    let (api_version, kind) = (short(api_version), short(kind));
+    let names = [api_version.as_str(), &kind, "", ""];
+    Object::new(scope.file(), scope.line(node), names, scope.spot(node, ""))
 }
 
 /// Reads what matters of the kinds that are known.
@@ -514,6 +562,13 @@ pub struct Judgement {
     pub objects: Vec<Object>,
     /// The charts and images, by file and position.
     pub needs: Vec<Need>,
+}
+
+/// The warning that a bundle says nothing to a cluster.
+pub fn nothing() -> Problem {
+    let message = "nothing was recognised: no file holds a Kubernetes object or a kustomization";
+    Problem::warning(code::NO_OBJECT, message)
+        .hint("name the directory of the manifests; objects have `apiVersion`, `kind` and a name")
 }
 
 /// Judges the files of a bundle together. `all_paths` names every file that is

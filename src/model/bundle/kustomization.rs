@@ -230,6 +230,11 @@ impl Reader<'_, '_, '_> {
     fn shape(&mut self, node: Node<'_>, path: &str, wanted: &str) {
         let message = format!("`{path}` is {}; expected {wanted}", node.kind().name());
         let problem = self.scope.error(code::KUSTOMIZATION_SHAPE, node, path, message);
+        let problem = problem.hint(match wanted {
+            "a sequence" => "write a list, each entry on a line of its own after `- `",
+            "a mapping" => "write keys and values, such as `path: patch.yaml`",
+            _ => "write a path relative to this file, in quotes where it looks like a number",
+        });
         bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
     }
 

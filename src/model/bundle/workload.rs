@@ -108,7 +108,8 @@ pub fn of_pod(scope: &Scope<'_>, object: Node<'_>, path: &[&str], images: &mut I
 fn not_text(scope: &Scope<'_>, image: Node<'_>, path: &str, images: &mut Images) {
     if !image.is_null() {
         let message = format!("`image` is {}; expected an image reference", image.kind().name());
-        images.problem(scope.warning(code::IMAGE_REFERENCE, image, path, message));
+        let problem = scope.warning(code::IMAGE_REFERENCE, image, path, message);
+        images.problem(problem.hint(MALFORMED));
     }
 }
 

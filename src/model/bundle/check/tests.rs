@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod bounds;
+mod hints;
 mod kustomizations;
 mod needs;
 mod releases;
