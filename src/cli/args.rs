@@ -168,6 +168,20 @@ pub struct Input {
     /// The file name that standard input gets
     #[arg(long, value_name = "FILE", help_heading = INPUT)]
     pub name: Option<String>,
+    /// What of a directory is read.
+    #[command(flatten)]
+    pub tree: Tree,
+    /// Let Secrets with data in clear through; a push cannot be undone
+    #[arg(long, help_heading = INPUT)]
+    pub allow_secrets: bool,
+    /// Treat warnings as errors
+    #[arg(long, help_heading = INPUT)]
+    pub strict: bool,
+}
+
+/// What of a directory is read.
+#[derive(Debug, Args)]
+pub struct Tree {
     /// Leave out what matches, in the syntax of `.sourceignore`; repeatable
     #[arg(long, value_name = "PATTERN", help_heading = INPUT)]
     pub ignore: Vec<String>,
@@ -177,12 +191,6 @@ pub struct Input {
     /// The largest manifest that is parsed, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024, value_parser = count, help_heading = INPUT, hide_short_help = true)]
     pub max_file: u64,
-    /// Let Secrets with data in clear through; a push cannot be undone
-    #[arg(long, help_heading = INPUT)]
-    pub allow_secrets: bool,
-    /// Treat warnings as errors
-    #[arg(long, help_heading = INPUT)]
-    pub strict: bool,
 }
 
 /// `check`.
@@ -346,6 +354,9 @@ pub struct Diff {
     /// Exit 1 when there is a difference
     #[arg(long)]
     pub exit_code: bool,
+    /// What of directories is read.
+    #[command(flatten)]
+    pub tree: Tree,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 use super::{
-    args::{Check, Input, Output},
+    args::{Check, Input, Output, Tree},
     output::Printer,
     report::{self, Look},
     view::ProblemView,
@@ -101,17 +101,24 @@ pub(super) fn input(flags: &Input) -> Result<(pack::Input, Options)> {
         (false, None) => pack::Input::at(&flags.path)?,
     };
     let options = Options {
-        ignore: flags.ignore.clone(),
-        resolve_symlinks: flags.resolve_symlinks,
-        max_file: flags.max_file,
         check: check::Options {
             allow_secrets: flags.allow_secrets,
             needs: false,
             bounds: Bounds::default(),
         },
-        ..Options::default()
+        ..tree(&flags.tree)
     };
     Ok((input, options))
+}
+
+/// The flags that say what of a directory is read.
+pub(super) fn tree(flags: &Tree) -> Options {
+    Options {
+        ignore: flags.ignore.clone(),
+        resolve_symlinks: flags.resolve_symlinks,
+        max_file: flags.max_file,
+        ..Options::default()
+    }
 }
 
 fn stdin(name: &str) -> Result<pack::Input> {

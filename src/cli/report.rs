@@ -94,6 +94,8 @@ fn group<'a>(problem: &'a Problem, base: &str) -> Group<'a> {
             ),
             None => group.element(Origin::path(path)),
         };
+    } else if !base.is_empty() {
+        group = group.element(Origin::path(base.to_owned()));
     }
     if let Some(hint) = &problem.hint {
         let hint = normalize_untrusted_str(hint);

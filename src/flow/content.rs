@@ -138,6 +138,23 @@ pub fn visit(
     Ok(())
 }
 
+/// The files of a layer that are read as manifests: by their names, and because a
+/// kustomization names them. Blocks.
+///
+/// # Errors
+/// As [`visit`].
+pub fn manifests(layer: &Path) -> Result<impl Fn(&RelPath) -> bool> {
+    let mut named = BTreeSet::new();
+    let limit = Bounds::default().references;
+    visit(layer, check::is_kustomization, |file| {
+        // So many that the judgement ends with their number.
+        if let Some(bytes) = file.bytes.filter(|_| named.len() <= limit) {
+            named.extend(check::named_manifests(file.path, bytes));
+        }
+    })?;
+    Ok(move |path: &RelPath| check::is_manifest(path) || named.contains(path))
+}
+
 /// What is inside an artifact.
 #[derive(Debug)]
 pub struct Inside {
@@ -165,7 +182,7 @@ pub async fn look_inside(layer: NamedTempFile) -> Result<Inside> {
         let options =
             check::Options { allow_secrets: true, needs: true, bounds: Bounds::default() };
         let (mut facts, mut paths, mut tally) = (Vec::new(), BTreeSet::new(), Tally::default());
-        visit(layer.path(), check::is_manifest, |file| {
+        visit(layer.path(), manifests(layer.path())?, |file| {
             paths.insert(file.path.clone());
             if let Some(bytes) = file.bytes {
                 let found = check::read_file(file.path, bytes, tally.keep(&options));

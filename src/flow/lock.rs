@@ -310,7 +310,7 @@ impl<'a> Desk<'a> {
         let index = self.indexes.get(repository).cloned();
         let index = index.ok_or_else(|| Failure::unknown("its repository was not read"))?.await?;
         let entry = index.pick(chart, range)?;
-        let base = Url::parse(repository).map_err(|_| not_a_url(repository))?;
+        let base = Url::parse(repository).map_err(|_| not_a_url())?;
         let url = entry.url(&base).map_err(Failure::unknown)?;
         let version = (range != Some(&entry.version)).then(|| entry.version.clone());
         if let Some(digest) = entry.digest {
@@ -378,7 +378,7 @@ async fn read_index(
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .and_then(|url| chart_index::index_url(&url))
-        .ok_or_else(|| not_a_url(repository))?;
+        .ok_or_else(not_a_url)?;
     let read = mirror::url(&options.mirrors, &url);
     let by = named_by(mirror::is_mirror_url(&options.mirrors, &read));
     let mut size = (SMALL_INDEX, 1);
@@ -404,9 +404,9 @@ async fn parse_index(bytes: Bytes, charts: BTreeSet<String>) -> Result<ChartInde
     parsed.map_err(|error: IndexError| Failure::unknown(error))
 }
 
-fn not_a_url(repository: &str) -> Failure {
-    let shown = hidden_credentials(repository);
-    Failure::absent(format!("`{shown}` is not an http or https URL"))
+/// The text itself is left out: what is no URL may hold anything.
+fn not_a_url() -> Failure {
+    Failure::absent("the URL of its repository is not an http or https URL")
 }
 
 /// The URL as it may be recorded: credentials and query (which can hold a

@@ -118,6 +118,7 @@ fn need(target: Target) -> Need {
             name: "web".into(),
         },
         path: "spec".into(),
+        at: Default::default(),
         reference: format!("{target:?}"),
         pinned: false,
         target,
