@@ -26,6 +26,7 @@ mod attest;
 mod check;
 mod diff;
 pub mod diff_report;
+mod document;
 mod inspect;
 mod keygen;
 mod publish;
@@ -183,7 +184,8 @@ fn block_on(
 
 /// Says what the parser of the command line says; help and the version too.
 fn misused(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    let global = Global { output: Output::Text, quiet: false, verbose: false };
+    Printer::new(&global).misuse(error);
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
@@ -192,7 +194,7 @@ fn misused(error: &clap::Error) -> ExitCode {
     let format = usage::format(&typed);
     if matches!(format, Output::Json | Output::Yaml) {
         let (verb, error) = (usage::verb(&typed), usage::error(error));
-        let global = Global { output: format, quiet: false, verbose: false };
+        let global = Global { output: format, ..global };
         let _ = Printer::new(&global).result(&view::Failure::new(verb, &error, 2), String::new);
     }
     ExitCode::from(2)

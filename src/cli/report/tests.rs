@@ -151,8 +151,10 @@ fn github_annotations_are_escaped() {
         .in_file(&RelPath::new("a:b,c%.yaml").unwrap());
     assert_eq!(
         github(&[nasty], "."),
-        "::error file=a%3Ab%2Cc%25.yaml,title=x::a%0D%0A::set-output name=x::y\n"
+        "::error file=a%3Ab%2Cc%25.yaml,title=x::a%0D%0A\\u{3a}:set-output name=x::y\n"
     );
+    let older = Problem::error(Code("x"), "a ##[add-mask]b\u{1b}\u{202e}");
+    assert_eq!(github(&[older], "."), "::error title=x::a ##\\u{5b}add-mask]b\\u{1b}\\u{202e}\n");
 }
 
 #[test]
