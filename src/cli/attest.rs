@@ -49,7 +49,7 @@ pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
     )
     .await?;
     let view = View::new("sluicegate.dev/attest/v1", &args.reference, &outcome);
-    printer.result(&view, || view.text()).map_err(super::stdout)?;
+    printer.result(&view, || view.text("attested")).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)
 }
 

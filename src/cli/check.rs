@@ -187,5 +187,6 @@ fn base(input: &Path) -> String {
 }
 
 fn look(printer: &Printer) -> Look {
-    Look { colours: printer.talk_colour(), ..Look::default() }
+    let width = printer.talk_width().unwrap_or(Look::default().width);
+    Look { colours: printer.talk_colour(), width }
 }

@@ -256,31 +256,37 @@ fn text(view: &View, outcome: &Outcome) -> String {
     field("source", &view.source);
     field("revision", &view.revision);
     field("files", &format!("{} in a layer of {}", outcome.files, view::size(outcome.layer)));
-    for statement in &view.statements {
-        let state = if statement.made { "" } else { "  (was there)" };
-        field(
-            "statement",
-            &format!(
-                "{}  {}  {}{state}",
-                statement.predicate_type, statement.format, statement.signer
-            ),
-        );
+    for (signer, statements) in by_signer(&view.statements) {
+        let lines: Vec<String> =
+            statements.iter().map(|statement| statement_line(statement)).collect();
+        field("signed by", &format!("{signer}\n             {}", lines.join("\n             ")));
     }
     if !outcome.unchanged && !outcome.dry_run {
-        field(
-            "uploaded",
-            &format!(
-                "{} blobs, {} manifests, {}",
-                view.uploaded.blobs,
-                view.uploaded.manifests,
-                view::size(view.uploaded.bytes)
-            ),
-        );
+        let UploadedView { blobs, manifests, bytes } = view.uploaded;
+        let (blobs, manifests) = (view::count(blobs, "blob"), view::count(manifests, "manifest"));
+        field("uploaded", &format!("{blobs}, {manifests}, {}", view::size(bytes)));
     }
     if let Some(lock) = &outcome.lock {
         text.push_str(&lock_table(lock));
     }
     text
+}
+
+/// The statements of each signer, in the order of the signers.
+fn by_signer(statements: &[StatementView]) -> Vec<(&str, Vec<&StatementView>)> {
+    let mut signers: Vec<(&str, Vec<&StatementView>)> = Vec::new();
+    for statement in statements {
+        match signers.iter_mut().find(|(signer, _)| *signer == statement.signer) {
+            Some((_, list)) => list.push(statement),
+            None => signers.push((&statement.signer, vec![statement])),
+        }
+    }
+    signers
+}
+
+fn statement_line(statement: &StatementView) -> String {
+    let state = if statement.made { "" } else { ", was there" };
+    format!("{}  ({}{state})", shown(&statement.predicate_type), statement.format)
 }
 
 /// The lock as a table, what is missing last.
@@ -308,5 +314,6 @@ fn lock_table(lock: &Lock) -> String {
             shown(&format!("{}: {}", unresolved.need.object, unresolved.reason)),
         ]);
     }
-    format!("\n{table}\n")
+    // The cells of the last column are filled up with blanks.
+    table.lines().fold("\n".to_owned(), |text, line| text + line.trim_end() + "\n")
 }
