@@ -101,7 +101,7 @@ struct AttachmentView {
 
 pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     printer.glance()(Event::Step("reading"));
     let found = inspect::inspect(&registries, &args.reference, &keys).await?;
     let view = view(&args.reference, &found);

@@ -27,11 +27,13 @@ mod check;
 mod diff;
 pub mod diff_report;
 mod document;
+mod input;
 mod inspect;
 mod keygen;
 mod publish;
 mod pull;
 mod sign;
+mod stdin;
 mod usage;
 mod verify;
 

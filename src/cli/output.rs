@@ -39,6 +39,11 @@ impl Printer {
         self.format
     }
 
+    /// Whether nothing but errors is said.
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether stdout may be coloured: a terminal, and `NO_COLOR` is not set.
     pub fn colour(&self) -> bool {
         io::stdout().is_terminal() && is_not_dumb() && no_color_unset()

@@ -78,7 +78,7 @@ fn added(added: &Added) -> AddedView {
 }
 
 pub(super) async fn run(args: Sign, printer: &Printer) -> Result<ExitCode> {
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     let keys = keys::signing(args.keys.key, args.keys.password, printer).await?;
     printer.glance()(Event::Step("signing"));
     let outcome =

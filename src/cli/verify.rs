@@ -144,7 +144,7 @@ impl EvidenceView {
 
 pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     let policy = Policy::by_keys(keys, args.require_provenance);
     let request = verify::Request { deep: args.deep, ..verify::Request::new(policy) };
     printer.glance()(Event::Step("verifying"));

@@ -8,7 +8,7 @@ use crate::{
         signer::SignerError,
     },
     model::{
-        bundle::{lock::LockFailure, problem::Problem},
+        bundle::{lock::LockFailure, problem::Problem, unpack::UnpackError},
         policy::Verdict,
         reference::ReferenceError,
         statement::attachment::AppendError,
@@ -32,7 +32,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The bundle has problems; they are shown by the door.
-    #[error("the input has {} problem(s)", .0.len())]
+    #[error("the input has {}", many(.0.len(), "problem"))]
     Problems(Vec<Problem>),
     /// The input cannot be packed.
     #[error("cannot pack the input")]
@@ -89,7 +89,10 @@ pub enum Error {
     #[error("`{}` was not accepted", .0.subject())]
     Verdict(Box<Verdict>),
     /// Charts or images did not meet the demands on the lock.
-    #[error("{} chart(s) or image(s) do not meet the demands on the lock", .0.len())]
+    #[error("{} not as the lock demands", match .0.len() {
+        1 => "1 chart or image is".to_owned(),
+        n => format!("{n} charts and images are"),
+    })]
     Lock(Vec<LockFailure>),
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
@@ -121,6 +124,11 @@ pub enum Class {
     Unknown,
 }
 
+/// Such as `1 problem` and `2 problems`.
+fn many(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 impl Error {
     /// Wrong usage with a hint.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -141,7 +149,10 @@ impl Error {
                 _ => Class::Rejected,
             },
             Error::Extract(error) => match error {
-                ExtractError::Unpack(_) | ExtractError::TooLarge { .. } => Class::Rejected,
+                // The limit is the user's, and says nothing about the artifact.
+                ExtractError::TooLarge { .. }
+                | ExtractError::Unpack(UnpackError::TooLarge { .. }) => Class::Usage,
+                ExtractError::Unpack(_) => Class::Rejected,
                 ExtractError::Registry(error) => fault_class(&error.fault),
                 ExtractError::Target { .. }
                 | ExtractError::Unwritable { .. }
@@ -219,9 +230,14 @@ impl Error {
             Error::Extract(
                 ExtractError::Unwritable { source, .. } | ExtractError::Write { source, .. },
             ) => local_hint(source.kind()).map(Into::into),
-            Error::Extract(ExtractError::TooLarge { .. }) => {
-                Some("if it is meant to be so large, raise `--max-size`".into())
-            }
+            Error::Extract(
+                ExtractError::TooLarge { .. } | ExtractError::Unpack(UnpackError::TooLarge { .. }),
+            ) => Some("if it is meant to be so large, pull it with a larger `--max-size`".into()),
+            Error::Extract(ExtractError::Unpack(_)) => Some(
+                "nothing of it was kept; publish it again from its source, or ask who made it"
+                    .into(),
+            ),
+            Error::Extract(ExtractError::Registry(error)) => registry_hint(&error.fault),
             Error::Reference(ReferenceError::NeedsTag { text }) => {
                 Some(format!("name one, such as `{text}:1.0.0`"))
             }

@@ -66,6 +66,8 @@ codes! {
     HELMRELEASE_INTERVAL = "helmrelease-interval";
     #[doc = "A chart or an image was not resolved while publishing."]
     LOCK_UNRESOLVED = "lock-unresolved";
+    #[doc = "A chart or an image is not named by its digest, which `--require-pinned` demands."]
+    LOCK_UNPINNED = "lock-unpinned";
     #[doc = "A source object that a chart comes from has no usable URL, chart or source."]
     SOURCE_SHAPE = "source-shape";
     #[doc = "A source object that a chart comes from takes whatever version is newest."]
