@@ -6,7 +6,9 @@ use crate::{
     edge::{
         ci,
         registry::{DockerConfigSource, Limits, Login, Options, Registries, Trace},
+        scratch,
         secret::Secret,
+        terminal,
     },
     flow::error::{Error, Result},
     model::reference::{Place, Reference},
@@ -100,6 +102,21 @@ async fn password() -> Result<Secret> {
     let bytes = stdin::read(64 * 1024).await.map_err(|error| usage(&error))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| usage(&error))?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// Lets no temporary file be made any more, because the program is stopped.
+pub fn stop() {
+    scratch::stop();
+}
+
+/// Whether the parent of this process wants it to survive its terminal.
+pub fn ignores_hangup() -> bool {
+    terminal::ignores_hangup()
+}
+
+/// Removes the temporary files of threads that nobody waits for.
+pub fn sweep() {
+    scratch::sweep();
 }
 
 /// What the environment says about the CI system.

@@ -4,7 +4,7 @@
 //! [`args`] says what can be typed, [`output`] is the only place that prints,
 //! and each verb has a file of its own that also defines the shape of its JSON.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,7 +40,7 @@ mod verify;
 use args::{Cli, Global, Output, Verb};
 use output::Printer;
 
-/// How long threads may take to remove their temporary files after Ctrl-C.
+/// How long threads may take to end by themselves after a signal.
 const CLEANING_UP: Duration = Duration::from_secs(3);
 
 /// Parses the arguments, runs the verb and says the exit code.
@@ -165,15 +165,16 @@ fn block_on(
         .build()
         .map_err(cannot)?;
     let result = runtime.block_on(async {
-        let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;
+        let stopped = stopped().map_err(cannot)?;
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
-            _ = terminated.recv() => Err(Error::Interrupted),
+            () = stopped => Err(Error::Interrupted),
             result = flow => result,
         }
     });
-    if matches!(result, Err(Error::Interrupted)) {
+    let interrupted = matches!(result, Err(Error::Interrupted));
+    if interrupted {
+        context::stop();
         printer.settle();
     }
     match keys::stop_asking() {
@@ -181,7 +182,38 @@ fn block_on(
         true => runtime.shutdown_background(),
         false => runtime.shutdown_timeout(CLEANING_UP),
     }
+    if interrupted {
+        context::sweep();
+    }
     result
+}
+
+/// Ends when the program is to end: Ctrl-C, the end of a CI job, a terminal
+/// that was closed.
+///
+/// # Errors
+/// When signals cannot be received.
+fn stopped() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // `nohup` means that it should be ignored.
+    let mut hangup = match context::ignores_hangup() {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
+    };
+    Ok(async move {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => _ = hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = hung_up => {}
+        }
+    })
 }
 
 /// Says what the parser of the command line says; help and the version too.

@@ -3,6 +3,8 @@
 //! The bytes come from the registry edge, which tells whether their digest is
 //! right only after the last of them. Until then everything is staged beside
 //! the target; then the staged directory takes the target's place in one step.
+//! An empty directory that is there stays, since somebody may be in it: things
+//! are staged in it and moved up at the end, one after the other.
 //! On every other way out nothing is left behind. That a layer may be unpacked
 //! at all is decided before this is called.
 
@@ -107,7 +109,6 @@ impl Target {
             Place::Occupied => "is a directory that is not empty",
             Place::NotADirectory => "is not a directory",
             Place::NoParent => "is in a directory that does not exist",
-            Place::MountPoint => "is a mount point, which cannot be replaced",
         };
         Err(ExtractError::Target { path: path.to_owned(), fault })
     }
