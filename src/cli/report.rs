@@ -14,7 +14,7 @@ use annotate_snippets::{
 use serde_json::{Value, json};
 
 use crate::model::{
-    bundle::problem::{Place, Position, Problem, Severity},
+    bundle::problem::{Place, Position, Problem, Severity, code},
     text::{inert, is_hidden},
 };
 
@@ -162,12 +162,12 @@ pub fn sarif(problems: &[Problem], base: &str, version: &str) -> String {
 
 /// A rule, described by the problem of it that says most.
 fn rule(problem: &Problem) -> Value {
-    let code = problem.code.0;
-    let uri = format!("{}/blob/main/docs/check.md#{code}", env!("CARGO_PKG_REPOSITORY"));
+    let name = problem.code.0;
+    let uri = format!("{}/blob/main/docs/check.md#{name}", env!("CARGO_PKG_REPOSITORY"));
     let hint = problem.hint.clone().unwrap_or_else(|| format!("See {uri}"));
     json!({
-        "id": code,
-        "shortDescription": {"text": code.replace('-', " ")},
+        "id": name,
+        "shortDescription": {"text": code::meaning(problem.code).unwrap_or(name)},
         "help": {"text": hint},
         "helpUri": uri,
         "defaultConfiguration": {"level": level(problem.severity)},

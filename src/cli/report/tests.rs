@@ -181,6 +181,9 @@ fn sarif_carries_rules_regions_and_help() {
     let ids: Vec<_> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["chart-version", "empty", "file-size", "kustomization-resource"]);
     assert_eq!(rules[0]["help"]["text"], "write an exact version");
+    // The sentence and the heading of docs/check.md.
+    assert_eq!(rules[1]["shortDescription"]["text"], "The bundle has no file.");
+    assert!(rules[1]["helpUri"].as_str().unwrap().ends_with("/docs/check.md#empty"));
     assert_eq!(run["columnKind"], "unicodeCodePoints");
     let results = run["results"].as_array().unwrap();
     assert_eq!(results.len(), 4);

@@ -14,6 +14,22 @@ macro_rules! codes {
 }
 
 codes! {
+    #[doc = "The bundle has no file."]
+    EMPTY = "empty";
+    #[doc = "The bundle is beyond a limit: bytes, files, objects, or what its manifests name."]
+    BUNDLE_TOO_LARGE = "bundle-too-large";
+    #[doc = "A file is larger than the limit."]
+    FILE_TOO_LARGE = "file-too-large";
+    #[doc = "A name cannot be in a bundle: it is not UTF-8, or has a control character or a backslash."]
+    FILE_NAME = "file-name";
+    #[doc = "Two names are the same on systems that fold case."]
+    NAME_COLLISION = "name-collision";
+    #[doc = "A device, a socket or a named pipe cannot be packed."]
+    FILE_TYPE = "file-type";
+    #[doc = "A symbolic link is not followed."]
+    SYMLINK = "symlink";
+    #[doc = "A file or directory cannot be read."]
+    UNREADABLE = "unreadable";
     #[doc = "A file that is parsed is not UTF-8 text."]
     YAML_ENCODING = "yaml-encoding";
     #[doc = "A file is not valid YAML or JSON."]
@@ -80,6 +96,11 @@ codes! {
     IMAGE_TAG_TYPE = "image-tag-type";
     #[doc = "A file, or the bundle, has more problems than are listed."]
     PROBLEM_LIMIT = "problem-limit";
+}
+
+/// What a code means, in a sentence.
+pub fn meaning(code: Code) -> Option<&'static str> {
+    ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
 }
 
 #[cfg(test)]
