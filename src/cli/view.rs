@@ -215,6 +215,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("diff", schema_for!(super::diff_report::View)),
         ("sign", schema_for!(super::sign::View)),
         ("attest", schema_for!(super::sign::View)),
+        ("man", schema_for!(super::man::View)),
     ]
 }
 

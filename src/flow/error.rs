@@ -39,7 +39,7 @@ pub enum Error {
     Pack(#[from] super::pack::PackError),
     /// An archive cannot be extracted.
     #[error("cannot extract the artifact")]
-    Extract(#[from] ExtractError),
+    Extract(#[source] ExtractError),
     /// The git work tree cannot be read.
     #[error("cannot read the git work tree")]
     Git(#[from] crate::edge::git::GitError),
@@ -62,6 +62,8 @@ pub enum Error {
         what: String,
         /// Whether the tag was not named but is what no tag means.
         implied: bool,
+        /// Whether the directory that should be the layout is not there either.
+        nowhere: bool,
     },
     /// Something that decides what to write could not be read.
     #[error("{message}")]
@@ -155,6 +157,7 @@ impl Error {
                 ExtractError::Unpack(_) => Class::Rejected,
                 ExtractError::Registry(error) => fault_class(&error.fault),
                 ExtractError::Target { .. }
+                | ExtractError::NoParent { .. }
                 | ExtractError::Unwritable { .. }
                 | ExtractError::Write { .. } => Class::Usage,
             },
@@ -204,11 +207,21 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Usage { hint, .. } | Error::Unread { hint, .. } => hint.clone(),
-            Error::Registry(cause) => registry_hint(&cause.fault),
+            // Only who writes may make a layout.
+            Error::Registry(cause) => match &cause.fault {
+                Fault::Layout(_) if !cause.action.starts_with("use ") => Some(
+                    "name the directory of an OCI image layout; a torn one is restored from a copy"
+                        .into(),
+                ),
+                fault => registry_hint(fault),
+            },
             Error::SharedTag { tag, source: AppendError::NotAnIndex } => Some(format!(
                 "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
             )),
             Error::Contended { .. } => Some("run it again; what was written stays".into()),
+            Error::NotFound { nowhere: true, .. } => {
+                Some("there is no such directory; check its path".into())
+            }
             Error::NotFound { implied: true, .. } => {
                 Some("no tag was named, so `latest` was looked for; name one".into())
             }
@@ -237,6 +250,9 @@ impl Error {
                 "nothing of it was kept; publish it again from its source, or ask who made it"
                     .into(),
             ),
+            Error::Extract(ExtractError::NoParent { parent, .. }) => {
+                Some(format!("make it first, with `mkdir -p {}`", parent.display()))
+            }
             Error::Extract(ExtractError::Registry(error)) => registry_hint(&error.fault),
             Error::Reference(ReferenceError::NeedsTag { text }) => {
                 Some(format!("name one, such as `{text}:1.0.0`"))
@@ -323,7 +339,10 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              `--max-size`"
                 .into()
         }
-        Fault::Network(_) => "check the host, the port and the network; else try again later".into(),
+        Fault::Network(why) => network_hint(why).into(),
+        Fault::WrongDigest { .. } => {
+            "do not use this copy; publish again or copy from an intact registry".into()
+        }
         Fault::Throttled | Fault::TimedOut(_) => "try again later, or raise `--timeout`".into(),
         Fault::Layout(_) => {
             "name a layout, or a directory that is empty or new; a torn one is restored from a copy"
@@ -332,6 +351,34 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
         Fault::Local(error) => local_hint(error.kind())?.into(),
         _ => return None,
     })
+}
+
+/// What to do about a connection that failed; the libraries say why in words only.
+fn network_hint(why: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if says(&["InvalidContentType", "corrupt message"]) {
+        "the server does not speak TLS on this port; check the port, or give `--plain-http`"
+    } else if says(&["invalid HTTP", "invalid header section"]) {
+        "the server does not speak HTTP on this port; check the port, or leave `--plain-http` out"
+    } else if says(&["lookup address", "No such host", "resolve"]) {
+        "check the spelling of the host; it has no address here"
+    } else if says(&["certificate"]) {
+        "if the registry's certificate is of a private authority, name that with `--ca-file`"
+    } else if says(&["refused"]) {
+        "check host and port: nothing listens there; if a registry should, try again later"
+    } else {
+        "check the host, the port and the network; else try again later"
+    }
+}
+
+impl From<ExtractError> for Error {
+    /// What does not arrive is no fault of extracting.
+    fn from(error: ExtractError) -> Self {
+        match error {
+            ExtractError::Registry(error) => error.into(),
+            error => Error::Extract(error),
+        }
+    }
 }
 
 impl From<RegistryError> for Error {

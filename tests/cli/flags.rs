@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use clap::CommandFactory;
-
 use super::{ARTIFACT, MANIFEST, PASSWORD, Run, Shop, piped, root};
 use crate::support::registry::{Auth, Config, Registry, auth::Bearer};
 
@@ -15,7 +13,7 @@ fn every_flag_is_named_by_a_test() {
     let files = fs::read_dir(root().join("tests/cli")).unwrap();
     let tests: String =
         files.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
-    let program = sluicegate::cli::args::Cli::command();
+    let program = sluicegate::cli::args::command();
     for verb in program.get_subcommands() {
         for flag in verb.get_arguments().chain(program.get_arguments()) {
             let Some(long) = flag.get_long().filter(|long| !matches!(*long, "help" | "version"))
@@ -192,6 +190,11 @@ fn source_flags() {
     let view = publish(&shop, &asserted).ok().json();
     assert_eq!(view["source"], "https://example.com/shop");
     assert_eq!(view["revision"], revision);
+    // Where no commit is known, the tag that keeps it is named after the digest alone.
+    let asserted = ["--source", "https://example.com/shop", "--revision", "2026-11"];
+    let view = publish(&shop, &[&asserted[..], &["--force-tag"]].concat()).ok().json();
+    let digest = view["digest"].as_str().unwrap().trim_start_matches("sha256:");
+    assert_eq!(view["tags"], serde_json::json!(["1.0.0", format!("keep-{}", &digest[..12])]));
 }
 
 #[test]

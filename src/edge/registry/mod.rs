@@ -39,7 +39,7 @@ mod transport;
 mod upload;
 
 pub use error::{Fault, RegistryError};
-pub use options::{DockerConfigSource, Limits, Login, Options, Trace};
+pub use options::{DEADLINE, DockerConfigSource, Limits, Login, Options, Trace};
 pub use registries::Registries;
 
 /// The result of a registry operation.
@@ -193,6 +193,14 @@ impl Store {
         match self {
             Store::Http(_) => Ok(()),
             Store::Layout(layout) => layout.check_place().await,
+        }
+    }
+
+    /// Whether the directory of a layout is there; of a registry it is not known.
+    pub async fn exists(&self) -> bool {
+        match self {
+            Store::Http(_) => true,
+            Store::Layout(layout) => layout.exists().await,
         }
     }
 

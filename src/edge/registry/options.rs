@@ -5,6 +5,9 @@ use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{edge::secret::Secret, model::reference::Repository};
 
+/// How long one operation may take, unless asked otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
 /// Everything that governs how registries are spoken to.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -80,7 +83,7 @@ impl Default for Options {
             own_hosts: Vec::new(),
             login: None,
             token_realms: Vec::new(),
-            deadline: Duration::from_secs(120),
+            deadline: DEADLINE,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             limits: Limits::default(),
@@ -140,7 +143,7 @@ impl Default for Limits {
             statement: 4 * MIB,
             in_flight: 32 * MIB,
             statements: 1000,
-            gather: Duration::from_secs(120),
+            gather: DEADLINE.saturating_mul(4),
         }
     }
 }

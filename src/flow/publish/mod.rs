@@ -618,6 +618,7 @@ impl Run<'_> {
             return Err(Error::NotFound {
                 what: self.request.place.name() + "@" + &digest.to_string(),
                 implied: false,
+                nowhere: false,
             });
         }
         let own = own?;
