@@ -38,7 +38,7 @@ const MODEL: [&str; 12] = [
 ];
 
 /// The edges that the other edges may use.
-const SHARED_EDGES: [&str; 2] = ["clock", "secret"];
+const SHARED_EDGES: [&str; 3] = ["clock", "scratch", "secret"];
 
 /// The modules of a door that make edges, for the flows to use.
 const CONTEXT: [&str; 2] = ["context", "keys"];

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::model::reference::{Reference, Tag};
 
@@ -24,6 +27,36 @@ pub struct Cli {
     pub global: Global,
 }
 
+/// The name of the argument that says how results are printed.
+const OUTPUT: &str = "output";
+
+/// The program's command line. SARIF and annotations are reports about input:
+/// the verbs without one do not offer them.
+pub fn command() -> clap::Command {
+    let reports = ["check", "publish"];
+    Cli::command().mut_subcommands(|verb| match reports.contains(&verb.get_name()) {
+        true => verb.arg(output(&["text", "json", "yaml", "sarif", "github"])),
+        false => verb.arg(output(&["text", "json", "yaml"])),
+    })
+}
+
+/// `-o` with these formats.
+fn output(formats: &'static [&'static str]) -> clap::Arg {
+    let (last, others) = formats.split_last().unwrap_or((&"text", &[]));
+    clap::Arg::new(OUTPUT)
+        .short('o')
+        .long(OUTPUT)
+        .global(true)
+        .help(format!("Print results as `{}` or `{last}`", others.join("`, `")))
+        .help_heading("Global options")
+        .value_name("FORMAT")
+        .value_parser(
+            PossibleValuesParser::new(formats).try_map(|name| Output::from_str(&name, false)),
+        )
+        .hide_possible_values(true)
+        .default_value("text")
+}
+
 /// The headings of the help, under which what is seldom needed stands.
 const INPUT: &str = "Input";
 const SOURCE: &str = "Source";
@@ -36,7 +69,7 @@ A reference is `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or `oci-layout:DIR[:TAG][@
 image layout on disk. Without tag and digest, `latest` is read.
 
 Exit codes: 0 done; 1 rejected; 2 wrong usage or bad input; 3 unknown (not found, no access, no
-answer); 4 timed out.
+answer).
 
 Examples:
   sluicegate keygen
@@ -45,7 +78,7 @@ Examples:
 
 /// Settings of every verb.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Print results as `text`, `json` or `yaml`; `check` and `publish` also as `sarif` or `github`
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT", hide_possible_values = true)]
@@ -189,7 +222,7 @@ pub struct Tree {
     #[arg(long, help_heading = INPUT)]
     pub resolve_symlinks: bool,
     /// The largest manifest that is parsed, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024, value_parser = count, help_heading = INPUT, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value = "8MiB", value_parser = bytes, help_heading = INPUT, hide_short_help = true)]
     pub max_file: u64,
 }
 
@@ -251,7 +284,8 @@ pub struct Publish {
     /// Leave out the signature that cosign 2 and Flux before 2.8 read
     #[arg(long, help_heading = ARTIFACT)]
     pub no_legacy_signature: bool,
-    /// Also write `git-COMMIT-DIGEST`, so that retention rules keep the artifact
+    /// Also write the tag `git-COMMIT-DIGEST`, or `keep-DIGEST` where no commit is known, so that
+    /// retention rules keep the artifact; `--keep-tag=false` leaves it out
     #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = ARTIFACT)]
     pub keep_tag: bool,
     /// Move a release tag (a semantic version) that points at something else
@@ -335,7 +369,7 @@ pub struct Pull {
     #[arg(long, conflicts_with_all = ["key", "require_provenance"])]
     pub unsafe_skip_verification: bool,
     /// The most bytes that are extracted
-    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024, value_parser = count)]
+    #[arg(long, value_name = "BYTES", default_value = "4GiB", value_parser = bytes)]
     pub max_size: u64,
     /// The registry.
     #[command(flatten)]
@@ -438,22 +472,32 @@ pub struct Registry {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
     /// The largest manifest that is read, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = count, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value = "4MiB", value_parser = bytes, help_heading = LIMITS, hide_short_help = true)]
     pub max_manifest: u64,
     /// The largest statement that is read, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = count, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value = "4MiB", value_parser = bytes, help_heading = LIMITS, hide_short_help = true)]
     pub max_statement: u64,
     /// The most bytes of statements that are held at a time
-    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024, value_parser = count, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value = "32MiB", value_parser = bytes, help_heading = LIMITS, hide_short_help = true)]
     pub max_in_flight: u64,
     /// The most statements of one artifact that are read
     #[arg(long, value_name = "COUNT", default_value_t = 1000, help_heading = LIMITS, hide_short_help = true)]
     pub max_statements: usize,
 }
 
-/// A number of bytes or of things.
-fn count(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| "expected a whole number, such as `4194304`".to_owned())
+/// A number of bytes: `4194304`, `8MiB`, `4GiB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let expected = || "expected bytes, such as `8388608`, `512KiB`, `8MiB` or `4GiB`".to_owned();
+    let count: u64 = digits.parse().map_err(|_| expected())?;
+    let unit: u64 = match text.get(digits.len()..) {
+        Some("" | "B") => 1,
+        Some("KiB") => 1 << 10,
+        Some("MiB") => 1 << 20,
+        Some("GiB") => 1 << 30,
+        _ => return Err(expected()),
+    };
+    count.checked_mul(unit).ok_or_else(expected)
 }
 
 /// `90`, `90s`, `2m`, `1h`, `500ms`.
@@ -477,13 +521,36 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("20"), Ok(20));
+        assert_eq!(bytes("8MiB"), Ok(8 << 20));
+        assert_eq!((bytes("1KiB"), bytes("4GiB")), (Ok(1024), Ok(4 << 30)));
+        for bad in ["", "many", "8MB", "-1", "1.5MiB", "99999999999GiB", "MiB", "8 MiB"] {
+            assert!(bytes(bad).is_err_and(|said| said.contains("`8MiB`")), "{bad}");
+        }
+    }
+
+    /// Where a report cannot be had it is not offered, in completions neither.
+    #[test]
+    fn reports_are_offered_where_there_is_input() {
+        for verb in command().get_subcommands() {
+            let output = verb.get_arguments().find(|arg| arg.get_id() == OUTPUT).unwrap();
+            let offered = output.get_possible_values().iter().any(|v| v.get_name() == "sarif");
+            assert_eq!(offered, ["check", "publish"].contains(&verb.get_name()), "{verb}");
+            let read = |format| {
+                let verb = verb.clone().ignore_errors(true);
+                verb.try_get_matches_from(["x", "-o", format])
+            };
+            assert!(read("yaml").is_ok());
+        }
     }
 
     #[test]

@@ -10,12 +10,12 @@ use std::{
 use bytes::Bytes;
 
 use crate::flow::{
+    attest,
     error::{Error, Result},
     progress::Event,
-    sign,
 };
 
-use super::{args::Attest, context, keys, output::Printer, sign::View};
+use super::{args::Attest, context, keys, output::Printer, sign::View, stdin};
 
 /// The largest predicate that is read, in bytes: it must fit into a statement
 /// that every reader reads.
@@ -32,14 +32,14 @@ pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
         return Err(Error::usage("a signature is not attested", "use `sluicegate sign`"));
     }
     let name = args.predicate.display().to_string();
-    let predicate = sign::predicate(&name, &read(&args.predicate)?)?;
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let predicate = attest::predicate(&name, &read(&args.predicate).await?)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     let keys = keys::signing(vec![args.key], args.password, printer).await?;
     let [key] = keys.as_slice() else {
         return Err(Error::Internal("one key was asked for".into()));
     };
     printer.glance()(Event::Step("attesting"));
-    let outcome = sign::attest(
+    let outcome = attest::attest(
         &registries,
         &args.reference,
         key,
@@ -49,22 +49,24 @@ pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
     )
     .await?;
     let view = View::new("sluicegate.dev/attest/v1", &args.reference, &outcome);
-    printer.result(&view, || view.text()).map_err(super::stdout)?;
+    printer.result(&view, || view.text("attested")).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> Result<Bytes> {
+async fn read(path: &Path) -> Result<Bytes> {
     let failed = |error: io::Error| {
         Error::usage(
             format!("cannot read the predicate `{}`: {error}", path.display()),
             "give a JSON file, or `-` for standard input",
         )
     };
-    let mut bytes = Vec::new();
     let limit = MAX_PREDICATE + 1;
-    match path.as_os_str() == "-" {
-        true => io::stdin().lock().take(limit).read_to_end(&mut bytes),
-        false => File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+    let bytes = match path.as_os_str() == "-" {
+        true => stdin::read(limit).await.map(|bytes| bytes.to_vec()),
+        false => File::open(path).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(limit).read_to_end(&mut bytes).map(|_| bytes)
+        }),
     }
     .map_err(failed)?;
     if bytes.len() as u64 > MAX_PREDICATE {

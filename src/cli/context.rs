@@ -1,21 +1,20 @@
 //! The context of a run: registries, and what the environment says.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read},
-};
+use std::collections::BTreeMap;
 
 use crate::{
     edge::{
         ci,
         registry::{DockerConfigSource, Host, Limits, Login, Options, Registries, Trace},
+        scratch,
         secret::Secret,
+        terminal,
     },
     flow::error::{Error, Result},
     model::reference::{Place, Reference},
 };
 
-use super::{args, output::Printer};
+use super::{args, output::Printer, stdin};
 
 /// The registries as the flags describe them; the hosts of `references` are
 /// those that login, client certificate and `--plain-http` are for.
@@ -23,7 +22,7 @@ use super::{args, output::Printer};
 /// # Errors
 /// [`Error::Usage`] for certificates and keys that cannot be used, and for a
 /// login that is not for exactly one host.
-pub fn registries(
+pub async fn registries(
     flags: &args::Registry,
     references: &[&Reference],
     printer: &Printer,
@@ -31,9 +30,11 @@ pub fn registries(
     let mut hosts: Vec<String> = references.iter().filter_map(|named| host(named)).collect();
     hosts.dedup();
     let login = match (&flags.registry_username, hosts.as_slice()) {
-        (Some(username), [host]) => {
-            Some(Login { host: host.clone(), username: username.clone(), password: password()? })
-        }
+        (Some(username), [host]) => Some(Login {
+            host: host.clone(),
+            username: username.clone(),
+            password: password().await?,
+        }),
         (Some(_), hosts) => {
             let (found, hint) = match hosts.is_empty() {
                 true => ("there is none", "leave it out for a layout"),
@@ -99,15 +100,31 @@ fn trace(printer: &Printer) -> Trace {
 }
 
 /// The password of `--registry-username`, all of standard input.
-fn password() -> Result<Secret> {
-    let mut text = zeroize::Zeroizing::new(String::new());
-    io::stdin().lock().take(64 * 1024).read_to_string(&mut text).map_err(|error| {
+async fn password() -> Result<Secret> {
+    let usage = |error: &dyn std::fmt::Display| {
         Error::usage(
             format!("cannot read the registry's password from standard input: {error}"),
             "pipe it in",
         )
-    })?;
+    };
+    let bytes = stdin::read(64 * 1024).await.map_err(|error| usage(&error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| usage(&error))?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// Lets no temporary file be made any more, because the program is stopped.
+pub fn stop() {
+    scratch::stop();
+}
+
+/// Whether the parent of this process wants it to survive its terminal.
+pub fn ignores_hangup() -> bool {
+    terminal::ignores_hangup()
+}
+
+/// Removes the temporary files of threads that nobody waits for.
+pub fn sweep() {
+    scratch::sweep();
 }
 
 /// What the environment says about the CI system.

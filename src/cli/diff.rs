@@ -10,16 +10,16 @@ use crate::{
     model::reference::Reference,
 };
 
-use super::{args::Diff, check, context, diff_report, output::Printer};
+use super::{args::Diff, context, diff_report, input, output::Printer};
 
 pub(super) async fn run(args: Diff, printer: &Printer) -> Result<ExitCode> {
-    let (from, to) = (input(&args.from)?, input(&args.to)?);
+    let (from, to) = (side(&args.from)?, side(&args.to)?);
     let references: Vec<&Reference> = [&from, &to].into_iter().filter_map(reference).collect();
-    let registries = context::registries(&args.registry, &references, printer)?;
-    let options = check::tree(&args.tree);
+    let registries = context::registries(&args.registry, &references, printer).await?;
+    let options = input::tree(&args.tree);
     let differences = match diff::diff(&registries, &from, &to, &options, &printer.glance()).await {
         Err(Failure { directory: Some(path), error: Error::Problems(problems) }) => {
-            return check::refused("diff", &problems, &path, printer);
+            return input::refused("diff", &problems, &path, printer);
         }
         other => other.map_err(|failure| failure.error)?,
     };
@@ -31,7 +31,7 @@ pub(super) async fn run(args: Diff, printer: &Printer) -> Result<ExitCode> {
 }
 
 /// A reference when it starts like one, else a path.
-fn input(text: &str) -> Result<Input> {
+fn side(text: &str) -> Result<Input> {
     let is_reference = text.starts_with("oci:") || text.starts_with("oci-layout:");
     match is_reference {
         true => Ok(Input::Artifact(text.parse()?)),

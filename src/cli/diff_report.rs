@@ -306,7 +306,8 @@ fn object(out: &mut String, styles: &Styles, changed: &Changed) {
             Some(b'@') => &styles.hunk,
             _ => &plain,
         };
-        line(out, style, "    ", text);
+        // The bar keeps a line of YAML from being one of a CI log.
+        line(out, style, "    │ ", text);
     }
 }
 
@@ -391,10 +392,10 @@ changed (2)
   ~ Secret shop/s
     (the contents of a Secret are not shown)
   ~ HelmRelease shop/web
-    @@ -1,2 +1,2 @@
-     spec:
-    -  version: 6.5.0
-    +  version: 6.6.0
+    │ @@ -1,2 +1,2 @@
+    │  spec:
+    │ -  version: 6.5.0
+    │ +  version: 6.6.0
 
 files changed (1)
   ~ values.yaml

@@ -21,7 +21,7 @@ use crate::{
         },
         digest::Digest,
         reference::Reference,
-        text::shown,
+        text::{brief, shown},
     },
 };
 
@@ -101,7 +101,7 @@ struct AttachmentView {
 
 pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     printer.glance()(Event::Step("reading"));
     let found = inspect::inspect(&registries, &args.reference, &keys).await?;
     let view = view(&args.reference, &found);
@@ -173,65 +173,71 @@ fn attachment(descriptor: &Descriptor) -> AttachmentView {
     AttachmentView { artifact_type: descriptor.artifact_type.clone(), digest: descriptor.digest }
 }
 
-/// A branch of the tree that is drawn.
+/// A branch of the tree that is drawn: a title, more lines of it, and leaves,
+/// each of one line or more.
 struct Branch {
     title: String,
-    leaves: Vec<String>,
+    leaves: Vec<Vec<String>>,
 }
 
 fn text(view: &View) -> String {
     let mut branches = vec![Branch {
         title: format!("manifest  {}", view.media_type),
-        leaves: view.annotations.iter().map(|(key, value)| format!("{key}: {value}")).collect(),
+        leaves: lines(view.annotations.iter().map(|(key, value)| format!("{key}: {value}"))),
     }];
     branches.extend(view.layers.iter().map(|layer| Branch {
-        title: format!("layer  {}  {}  {}", layer.media_type, layer.digest, view::size(layer.size)),
-        leaves: Vec::new(),
+        title: format!("layer  {}  {}", layer.media_type, view::size(layer.size)),
+        leaves: lines([layer.digest.to_string()]),
     }));
     branches.push(object_branch(view));
     branches.push(Branch {
         title: format!("statements  {}", view.statements.len()),
-        leaves: view.statements.iter().map(EvidenceView::line).collect(),
+        leaves: view.statements.iter().map(EvidenceView::lines).collect(),
     });
     if !view.attachments.is_empty() {
-        let line = |attachment: &AttachmentView| {
-            let kind = attachment.artifact_type.as_deref().unwrap_or("(no type)");
-            format!("{kind}  {}", attachment.digest)
+        let leaf = |attachment: &AttachmentView| {
+            let kind = attachment.artifact_type.as_deref();
+            let kind = kind.map_or("(no type)".into(), |kind| format!("`{}`", brief(kind)));
+            vec![kind, attachment.digest.to_string()]
         };
         branches.push(Branch {
             title: format!("attachments  {}", view.attachments.len()),
-            leaves: view.attachments.iter().map(line).collect(),
+            leaves: view.attachments.iter().map(leaf).collect(),
         });
     }
     if !view.gaps.is_empty() {
-        branches.push(Branch { title: "unread".into(), leaves: view.gaps.clone() });
+        branches.push(Branch { title: "unread".into(), leaves: lines(view.gaps.clone()) });
     }
     draw(&format!("{}\n{}", view.reference, view.digest), &branches)
+}
+
+/// Leaves of one line each.
+fn lines(lines: impl IntoIterator<Item = String>) -> Vec<Vec<String>> {
+    lines.into_iter().map(|line| vec![line]).collect()
 }
 
 fn object_branch(view: &View) -> Branch {
     match &view.objects {
         None => Branch {
             title: "objects  unknown".into(),
-            leaves: view.objects_error.iter().cloned().collect(),
+            leaves: lines(view.objects_error.iter().cloned()),
         },
         Some(objects) => Branch {
             title: format!("objects  {}", objects.len()),
-            leaves: objects.iter().map(object_line).collect(),
+            leaves: objects.iter().map(object_lines).collect(),
         },
     }
 }
 
-fn object_line(object: &ObjectView) -> String {
+fn object_lines(object: &ObjectView) -> Vec<String> {
     let name = match object.namespace.is_empty() {
         true => object.name.clone(),
         false => format!("{}/{}", object.namespace, object.name),
     };
-    let named = |what: &str, references: &[String]| -> String {
-        references.iter().map(|reference| format!("  {what} {reference}")).collect()
-    };
-    let (charts, images) = (named("chart", &object.charts), named("image", &object.images));
-    format!("{}  {name}{charts}{images}  ({})", object.kind, object.file)
+    let charts = object.charts.iter().map(|chart| format!("chart  {chart}"));
+    let images = object.images.iter().map(|image| format!("image  {image}"));
+    let head = format!("{}  {name}  ({})", object.kind, object.file);
+    [head].into_iter().chain(charts).chain(images).collect()
 }
 
 /// The tree. Nearly everything in it was written by somebody else, so each line
@@ -239,13 +245,20 @@ fn object_line(object: &ObjectView) -> String {
 fn draw(root: &str, branches: &[Branch]) -> String {
     let mut text = format!("{root}\n");
     for (i, branch) in branches.iter().enumerate() {
-        let last = i + 1 == branches.len();
-        let (tee, bar) = if last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        let (tee, bar) = joints(i + 1 == branches.len());
         text.push_str(&format!("{tee}{}\n", shown(&branch.title)));
         for (j, leaf) in branch.leaves.iter().enumerate() {
-            let tee = if j + 1 == branch.leaves.len() { "└── " } else { "├── " };
-            text.push_str(&format!("{bar}{tee}{}\n", shown(leaf)));
+            let (tee, rest) = joints(j + 1 == branch.leaves.len());
+            for (k, line) in leaf.iter().enumerate() {
+                let joint = if k == 0 { tee } else { rest };
+                text.push_str(&format!("{bar}{joint}{}\n", shown(line)));
+            }
         }
     }
     text
+}
+
+/// What stands before the first line of a branch, and before the others.
+fn joints(last: bool) -> (&'static str, &'static str) {
+    if last { ("└── ", "    ") } else { ("├── ", "│   ") }
 }

@@ -1,7 +1,5 @@
 //! Keys and passwords from the command line and the environment.
 
-use std::io::{self, Read};
-
 use zeroize::Zeroizing;
 
 use crate::{
@@ -13,7 +11,7 @@ use crate::{
     model::evidence::key::PublicKey,
 };
 
-use super::{args, output::Printer};
+use super::{args, output::Printer, stdin};
 
 /// The longest password that is read from standard input.
 const MAX_PASSWORD: u64 = 64 * 1024;
@@ -151,17 +149,15 @@ fn from_environment() -> Option<Zeroizing<String>> {
 }
 
 fn from_stdin() -> Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    let read = io::stdin().lock().take(MAX_PASSWORD).read_to_string(&mut text);
-    if let Err(error) = read {
-        return Err(Error::usage(
+    let usage = |error: &dyn std::fmt::Display| {
+        Error::usage(
             format!("cannot read the password from standard input: {error}"),
             "pipe it in, such as `printf %s \"$PASSWORD\" | sluicegate …`",
-        ));
-    }
-    let kept = text.trim_end_matches(['\r', '\n']).len();
-    text.truncate(kept);
-    Ok(text)
+        )
+    };
+    let bytes = stdin::wait(MAX_PASSWORD).map_err(|error| usage(&error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| usage(&error))?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// The answer to a question on a terminal, when there is one.
@@ -173,7 +169,7 @@ fn asked(question: &str) -> Option<Zeroizing<String>> {
 }
 
 /// Leaves the terminal as it was, should a question be cut off; whether one
-/// was.
+/// was, or a pipe is still waited for.
 pub fn stop_asking() -> bool {
-    terminal::restore()
+    terminal::restore() | stdin::is_awaited()
 }

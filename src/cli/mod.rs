@@ -4,9 +4,9 @@
 //! [`args`] says what can be typed, [`output`] is the only place that prints,
 //! and each verb has a file of its own that also defines the shape of its JSON.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -26,23 +26,28 @@ mod attest;
 mod check;
 mod diff;
 pub mod diff_report;
+mod document;
+mod input;
 mod inspect;
 mod keygen;
+mod man;
 mod publish;
 mod pull;
 mod sign;
+mod stdin;
 mod usage;
 mod verify;
 
 use args::{Cli, Global, Output, Verb};
 use output::Printer;
 
-/// How long threads may take to remove their temporary files after Ctrl-C.
+/// How long threads may take to end by themselves after a signal.
 const CLEANING_UP: Duration = Duration::from_secs(3);
 
 /// Parses the arguments, runs the verb and says the exit code.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = args::command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
@@ -67,22 +72,11 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
         Verb::Attest(args) => block_on(attest::run(args, printer), printer),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "sluicegate", &mut script);
+            clap_complete::generate(shell, &mut args::command(), "sluicegate", &mut script);
             printer.data(&String::from_utf8_lossy(&script)).map_err(stdout)?;
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Man { dir } => {
-            // A page says everything; what `-h` leaves out has no text otherwise.
-            let program = Cli::command()
-                .mut_subcommands(|verb| verb.mut_args(|argument| argument.hide_short_help(false)));
-            clap_mangen::generate_to(program, &dir).map_err(|error| {
-                Error::usage(
-                    format!("cannot write man pages to `{}`: {error}", dir.display()),
-                    "give a directory that exists and can be written",
-                )
-            })?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Man { dir } => man::run(&dir, printer),
     }
 }
 
@@ -129,12 +123,21 @@ fn stdin_readers(verb: &Verb) -> Vec<&'static str> {
     readers.into_iter().filter(|(_, reads)| *reads).map(|(name, _)| name).collect()
 }
 
+/// Such as `both A and B`, `all of A, B and C`.
+fn all_of(names: &[&str]) -> String {
+    match names {
+        [first, second] => format!("both {first} and {second}"),
+        [others @ .., last] => format!("all of {} and {last}", others.join(", ")),
+        [] => String::new(),
+    }
+}
+
 /// SARIF and GitHub annotations are reports about input.
 fn allowed(cli: &Cli) -> Result<(), Error> {
     let readers = stdin_readers(&cli.verb);
     if readers.len() > 1 {
         return Err(Error::usage(
-            format!("{} read standard input, which can be read once", readers.join(" and ")),
+            format!("{} read standard input, which can be read once", all_of(&readers)),
             "give the key's password with `COSIGN_PASSWORD`, the registry's with `docker login`, \
              and the rest as files",
         ));
@@ -162,15 +165,16 @@ fn block_on(
         .build()
         .map_err(cannot)?;
     let result = runtime.block_on(async {
-        let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;
+        let stopped = stopped().map_err(cannot)?;
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
-            _ = terminated.recv() => Err(Error::Interrupted),
+            () = stopped => Err(Error::Interrupted),
             result = flow => result,
         }
     });
-    if matches!(result, Err(Error::Interrupted)) {
+    let interrupted = matches!(result, Err(Error::Interrupted));
+    if interrupted {
+        context::stop();
         printer.settle();
     }
     match keys::stop_asking() {
@@ -178,22 +182,57 @@ fn block_on(
         true => runtime.shutdown_background(),
         false => runtime.shutdown_timeout(CLEANING_UP),
     }
+    if interrupted {
+        context::sweep();
+    }
     result
+}
+
+/// Ends when the program is to end: Ctrl-C, the end of a CI job, a terminal
+/// that was closed.
+///
+/// # Errors
+/// When signals cannot be received.
+fn stopped() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // `nohup` means that it should be ignored.
+    let mut hangup = match context::ignores_hangup() {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
+    };
+    Ok(async move {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => _ = hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = hung_up => {}
+        }
+    })
 }
 
 /// Says what the parser of the command line says; help and the version too.
 fn misused(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    let typed: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let output = usage::format(&typed);
+    let printer = Printer::new(&Global { output, quiet: false, verbose: false });
+    printer.misuse(error);
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let typed: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let format = usage::format(&typed);
-    if matches!(format, Output::Json | Output::Yaml) {
-        let (verb, error) = (usage::verb(&typed), usage::error(error));
-        let global = Global { output: format, quiet: false, verbose: false };
-        let _ = Printer::new(&global).result(&view::Failure::new(verb, &error, 2), String::new);
+    let advice = usage::advice(&typed);
+    if let Some(advice) = &advice {
+        printer.say(&format!("hint: {advice}"));
+    }
+    if matches!(output, Output::Json | Output::Yaml) {
+        let (verb, error) = (usage::verb(&typed), usage::error(error, advice));
+        let _ = printer.result(&view::Failure::new(verb, &error, 2), String::new);
     }
     ExitCode::from(2)
 }

@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use crate::{
     flow::progress::{Event, Watch},
-    model::text::{chain, shown},
+    model::text::{chain, inert, shown},
 };
 
 use super::{
     args::{Global, Output},
+    document,
     progress::Line,
 };
 
@@ -38,6 +39,11 @@ impl Printer {
         self.format
     }
 
+    /// Whether nothing but errors is said.
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether stdout may be coloured: a terminal, and `NO_COLOR` is not set.
     pub fn colour(&self) -> bool {
         io::stdout().is_terminal() && is_not_dumb() && no_color_unset()
@@ -46,6 +52,11 @@ impl Printer {
     /// Whether stderr may be coloured.
     pub fn talk_colour(&self) -> bool {
         is_screen() && no_color_unset()
+    }
+
+    /// The width of the terminal that stderr is, when it is one.
+    pub fn talk_width(&self) -> Option<usize> {
+        is_screen().then(|| console::Term::stderr().size_checked()).flatten().map(|(_, w)| w.into())
     }
 
     /// Who is told how far a long operation is: a line that is drawn anew on a
@@ -91,14 +102,14 @@ impl Printer {
     /// When stdout cannot be written.
     pub fn result(&self, view: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<()> {
         let rendered = match self.format {
-            Output::Json => serde_json::to_string_pretty(view).map_err(io::Error::other)? + "\n",
-            Output::Yaml => serde_saphyr::to_string(view).map_err(io::Error::other)?,
-            Output::Text | Output::Sarif | Output::Github => text(),
+            Output::Json => document::json(view).map_err(io::Error::other)?,
+            Output::Yaml => document::yaml(view).map_err(io::Error::other)?,
+            Output::Text | Output::Sarif | Output::Github => inert(&text()).into_owned(),
         };
         self.data(&rendered)
     }
 
-    /// Writes to stdout. A reader that went away is no error.
+    /// Writes to stdout as it is. A reader that went away is no error.
     ///
     /// # Errors
     /// When stdout cannot be written.
@@ -138,9 +149,18 @@ impl Printer {
         }
     }
 
+    /// Says what the parser of the command line says: in colour on a terminal,
+    /// elsewhere without anything that was typed and is a command in a log.
+    pub fn misuse(&self, error: &clap::Error) {
+        match error.use_stderr() && !io::stderr().is_terminal() {
+            true => self.write_line(error.render().to_string().trim_end()),
+            false => _ = error.print(),
+        }
+    }
+
     /// Nothing can be done about a stderr that cannot be written.
     fn write_line(&self, text: &str) {
-        self.line.above(|| _ = writeln!(io::stderr().lock(), "{text}"));
+        self.line.above(|| _ = writeln!(io::stderr().lock(), "{}", inert(text)));
     }
 }
 

@@ -10,11 +10,17 @@ use crate::{
     flow::{
         error::{Error, Result},
         lock::LockOptions,
-        publish::{self, LockMode, LockRequest, Outcome, Request, StatementLine},
+        publish::{
+            self, LockMode, LockRequest, Outcome, Planned, PlannedStatement, Request, StatementLine,
+        },
     },
     model::{
         artifact::{config, manifest::Annotations, media},
-        bundle::{lock::Lock, mirror::Mirror},
+        bundle::{
+            lock::{Lock, LockFailure},
+            mirror::Mirror,
+            problem::Problem,
+        },
         digest::Digest,
         reference::Tag,
         text::shown,
@@ -23,7 +29,7 @@ use crate::{
 
 use super::{
     args::{LockArg, Publish},
-    check, context, keys,
+    context, input, keys,
     output::Printer,
     view::{self, LockedView, ProblemView, UnresolvedView},
 };
@@ -40,7 +46,7 @@ pub struct View {
     url: String,
     /// The repository, `host/path`, or the layout's directory.
     repository: String,
-    /// The tags that point at the digest now.
+    /// The tags that point at the digest now; on a dry run those that did before.
     tags: Vec<String>,
     /// The artifact.
     digest: Digest,
@@ -62,6 +68,35 @@ pub struct View {
     unchanged: bool,
     /// Whether nothing was written because of `--dry-run`.
     dry_run: bool,
+    /// What would have been written; `null` unless it was a dry run.
+    planned: Option<PlannedView>,
+}
+
+/// What a dry run would have written.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PlannedView {
+    /// Whether the artifact's manifest is among it.
+    artifact: bool,
+    /// The statements.
+    statements: Vec<PlannedStatementView>,
+    /// The tags that would move.
+    tags: Vec<String>,
+    /// How many blobs.
+    blobs: u64,
+    /// How many bytes these have.
+    bytes: u64,
+}
+
+/// One statement that would be made.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PlannedStatementView {
+    /// The predicate type.
+    #[serde(rename = "type")]
+    predicate_type: &'static str,
+    /// Who would sign it.
+    signer: String,
+    /// `bundle` or `legacy-sig`.
+    format: &'static str,
 }
 
 /// One statement.
@@ -104,25 +139,31 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     let (given, password) = (args.keys.key.clone(), args.keys.password);
     let (flags, named) = (args.registry.clone(), args.reference.clone());
     keys::look_at(&given)?;
-    let request = Request { keys_last: keys::will_ask(password), ..request(args)? };
-    let registries = context::registries(&flags, &[&named], printer)?;
+    let request = Request { keys_last: keys::will_ask(password), ..request(args).await? };
+    let registries = context::registries(&flags, &[&named], printer).await?;
     let watch = printer.watch();
     let keys = keys::signing(given, password, printer);
-    let outcome = match publish::publish_with(&registries, request, keys, &watch).await {
+    let told = |warnings: &[Problem]| input::warnings(warnings, &directory, printer);
+    let published = publish::publish_with(&registries, request, keys, &told, &watch);
+    let outcome = match published.await {
         Err(Error::Problems(problems)) => {
-            return check::refused("publish", &problems, &directory, printer);
+            return input::refused("publish", &problems, &directory, printer);
+        }
+        Err(Error::Lock { demand, failures, below }) => {
+            let problems: Vec<Problem> = failures.iter().map(LockFailure::problem).collect();
+            input::reported(&problems, &directory, printer)?;
+            return Err(Error::Lock { demand, failures, below });
         }
         other => other?,
     };
-    check::warnings(&outcome.warnings, &directory, printer)?;
     let view = view(reference, &outcome);
-    printer.result(&view, || text(&view, &outcome)).map_err(super::stdout)?;
+    input::result(&view, || text(&view, &outcome), printer)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What was typed, as a request. Its keys come later: a wrong flag should not
 /// cost a password.
-fn request(args: Publish) -> Result<Request> {
+async fn request(args: Publish) -> Result<Request> {
     let mut tags: Vec<Tag> = Vec::new();
     for tag in args.reference.tag.iter().chain(&args.tag) {
         if tag.is_reserved() {
@@ -156,7 +197,7 @@ fn request(args: Publish) -> Result<Request> {
             ..LockOptions::default()
         },
     };
-    let (input, mut pack) = check::input(&args.input)?;
+    let (input, mut pack) = input::input(&args.input).await?;
     pack.check.needs = lock.require_pinned || lock.mode != LockMode::Off;
     Ok(Request {
         input,
@@ -230,7 +271,23 @@ fn view(reference: String, outcome: &Outcome) -> View {
             bytes: outcome.uploaded.bytes,
         },
         unchanged: outcome.unchanged,
-        dry_run: outcome.dry_run,
+        dry_run: outcome.planned.is_some(),
+        planned: outcome.planned.as_ref().map(planned),
+    }
+}
+
+fn planned(planned: &Planned) -> PlannedView {
+    let statement = |statement: &PlannedStatement| PlannedStatementView {
+        predicate_type: statement.predicate_type,
+        signer: statement.signer.to_string(),
+        format: view::format(statement.format),
+    };
+    PlannedView {
+        artifact: planned.artifact,
+        statements: planned.statements.iter().map(statement).collect(),
+        tags: planned.tags.iter().map(Tag::to_string).collect(),
+        blobs: planned.blobs,
+        bytes: planned.bytes,
     }
 }
 
@@ -245,42 +302,62 @@ fn statement(line: &StatementLine) -> StatementView {
 }
 
 fn text(view: &View, outcome: &Outcome) -> String {
-    let head = match (outcome.dry_run, outcome.unchanged) {
-        (true, _) => "would publish",
-        (false, true) => "unchanged",
+    let head = match (view.unchanged, view.dry_run) {
+        (true, _) => "unchanged",
+        (false, true) => "would publish",
         (false, false) => "published",
     };
     let mut text = format!("{head}  {}\n", view.url);
     let mut field = |name: &str, value: &str| text.push_str(&format!("  {name:<10} {value}\n"));
-    field("tags", &view.tags.join(", "));
-    field("source", &view.source);
-    field("revision", &view.revision);
-    field("files", &format!("{} in a layer of {}", outcome.files, view::size(outcome.layer)));
-    for statement in &view.statements {
-        let state = if statement.made { "" } else { "  (was there)" };
-        field(
-            "statement",
-            &format!(
-                "{}  {}  {}{state}",
-                statement.predicate_type, statement.format, statement.signer
-            ),
-        );
+    if !view.tags.is_empty() {
+        field("tags", &view.tags.join(", "));
     }
-    if !outcome.unchanged && !outcome.dry_run {
-        field(
-            "uploaded",
-            &format!(
-                "{} blobs, {} manifests, {}",
-                view.uploaded.blobs,
-                view.uploaded.manifests,
-                view::size(view.uploaded.bytes)
-            ),
-        );
+    field("source", &shown(&view.source));
+    field("revision", &shown(&view.revision));
+    let files = view::count(outcome.files as u64, "file");
+    field("content", &format!("{files} in a layer of {}", view::size(outcome.layer)));
+    let line = |statement: &StatementView| {
+        let state = if statement.made { "" } else { ", was there" };
+        let kind = shown(&statement.predicate_type);
+        (statement.signer.clone(), format!("{kind}  ({}{state})", statement.format))
+    };
+    signed(&mut field, "signed by", view.statements.iter().map(line));
+    if let Some(planned) = view.planned.as_ref().filter(|_| !view.unchanged) {
+        let line = |statement: &PlannedStatementView| {
+            let PlannedStatementView { predicate_type, signer, format } = statement;
+            (signer.clone(), format!("{predicate_type}  ({format})"))
+        };
+        signed(&mut field, "to sign by", planned.statements.iter().map(line));
+        let blobs = view::count(planned.blobs, "blob");
+        field("to upload", &format!("{blobs}, {}", view::size(planned.bytes)));
+        field("to move", &planned.tags.join(", "));
+    } else if !view.unchanged {
+        let UploadedView { blobs, manifests, bytes } = view.uploaded;
+        let (blobs, manifests) = (view::count(blobs, "blob"), view::count(manifests, "manifest"));
+        field("uploaded", &format!("{blobs}, {manifests}, {}", view::size(bytes)));
     }
     if let Some(lock) = &outcome.lock {
         text.push_str(&lock_table(lock));
     }
     text
+}
+
+/// A field for each signer, with a line for each of his statements.
+fn signed(
+    field: &mut impl FnMut(&str, &str),
+    name: &str,
+    statements: impl Iterator<Item = (String, String)>,
+) {
+    let mut signers: Vec<(String, Vec<String>)> = Vec::new();
+    for (signer, line) in statements {
+        match signers.iter_mut().find(|(known, _)| *known == signer) {
+            Some((_, lines)) => lines.push(line),
+            None => signers.push((signer, vec![line])),
+        }
+    }
+    for (signer, lines) in signers {
+        field(name, &format!("{signer}\n             {}", lines.join("\n             ")));
+    }
 }
 
 /// The lock as a table, what is missing last.
@@ -308,5 +385,6 @@ fn lock_table(lock: &Lock) -> String {
             shown(&format!("{}: {}", unresolved.need.object, unresolved.reason)),
         ]);
     }
-    format!("\n{table}\n")
+    // The cells of the last column are filled up with blanks.
+    table.lines().fold("\n".to_owned(), |text, line| text + line.trim_end() + "\n")
 }

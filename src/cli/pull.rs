@@ -53,7 +53,7 @@ pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
             args.require_provenance,
         ))),
     };
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     let request = Request {
         reference: args.reference.clone(),
         trust,

@@ -13,7 +13,12 @@ use annotate_snippets::{
 };
 use serde_json::{Value, json};
 
-use crate::model::bundle::problem::{Place, Position, Problem, Severity};
+use crate::model::{
+    bundle::problem::{Place, Position, Problem, Severity, code},
+    text::{inert, is_hidden},
+};
+
+use super::document;
 
 /// How text is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,19 +159,17 @@ pub fn sarif(problems: &[Problem], base: &str, version: &str) -> String {
             "results": results,
         }],
     });
-    let mut text = format!("{log:#}");
-    text.push('\n');
-    text
+    document::escaped(&format!("{log:#}\n"))
 }
 
 /// A rule, described by the problem of it that says most.
 fn rule(problem: &Problem) -> Value {
-    let code = problem.code.0;
-    let uri = format!("{}/blob/main/docs/check.md#{code}", env!("CARGO_PKG_REPOSITORY"));
+    let name = problem.code.0;
+    let uri = format!("{}/blob/main/docs/check.md#{name}", env!("CARGO_PKG_REPOSITORY"));
     let hint = problem.hint.clone().unwrap_or_else(|| format!("See {uri}"));
     json!({
-        "id": code,
-        "shortDescription": {"text": code.replace('-', " ")},
+        "id": name,
+        "shortDescription": {"text": code::meaning(problem.code).unwrap_or(name)},
         "help": {"text": hint},
         "helpUri": uri,
         "defaultConfiguration": {"level": level(problem.severity)},
@@ -256,9 +259,20 @@ fn annotation(problem: &Problem, base: &str) -> String {
     format!("::{} {}::{message}\n", level(problem.severity), properties.join(","))
 }
 
-/// As `@actions/core` escapes a message.
+/// As `@actions/core` escapes a message; what acts without being seen stays out.
 fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let hidden = |c: char| is_hidden(c) && !matches!(c, '\r' | '\n');
+    let seen = match text.contains(hidden) {
+        true => text
+            .chars()
+            .flat_map(|c| match hidden(c) {
+                true => c.escape_unicode().collect::<Vec<_>>(),
+                false => vec![c],
+            })
+            .collect(),
+        false => text.to_owned(),
+    };
+    inert(&seen).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// As `@actions/core` escapes a property.

@@ -11,7 +11,7 @@ use crate::{
         progress::Event,
         sign::{self, Added, Outcome},
     },
-    model::{digest::Digest, reference::Reference},
+    model::{digest::Digest, reference::Reference, text::shown},
 };
 
 use super::{args::Sign, context, keys, output::Printer, view};
@@ -53,16 +53,16 @@ impl View {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    /// For people; `done` is what was done, such as `signed`.
+    pub(super) fn text(&self, done: &str) -> String {
         if self.added.is_empty() {
             return format!("already there  {}\n  digest  {}\n", self.reference, self.digest);
         }
-        let mut text = format!("signed  {}\n  digest  {}\n", self.reference, self.digest);
+        let mut text = format!("{done}  {}\n  digest  {}\n", self.reference, self.digest);
         for added in &self.added {
-            text.push_str(&format!(
-                "  added   {}  {}  {}  {}\n",
-                added.predicate_type, added.format, added.digest, added.signer
-            ));
+            let AddedView { predicate_type, digest, signer, format } = added;
+            text.push_str(&format!("  added   {}  ({format})\n", shown(predicate_type)));
+            text.push_str(&format!("          {digest}\n          by {signer}\n"));
         }
         text
     }
@@ -78,12 +78,12 @@ fn added(added: &Added) -> AddedView {
 }
 
 pub(super) async fn run(args: Sign, printer: &Printer) -> Result<ExitCode> {
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     let keys = keys::signing(args.keys.key, args.keys.password, printer).await?;
     printer.glance()(Event::Step("signing"));
     let outcome =
         sign::sign(&registries, &args.reference, &keys, !args.no_legacy_signature).await?;
     let view = View::new("sluicegate.dev/sign/v1", &args.reference, &outcome);
-    printer.result(&view, || view.text()).map_err(super::stdout)?;
+    printer.result(&view, || view.text("signed")).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)
 }

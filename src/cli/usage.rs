@@ -1,11 +1,11 @@
 //! What the parser of the command line refuses, for programs: when it refuses,
 //! nothing is parsed, so that the format and the verb are looked for by hand.
 
-use clap::{CommandFactory, ValueEnum};
+use clap::ValueEnum;
 
 use crate::flow::error::Error;
 
-use super::args::{Cli, Output};
+use super::args::{self, Output};
 
 /// The format that is asked for anywhere on the command line; the last one.
 pub fn format(typed: &[String]) -> Output {
@@ -34,13 +34,26 @@ fn short<'a>(word: &'a str, next: Option<&'a str>) -> Option<&'a str> {
 
 /// The verb that is typed, when there is one.
 pub fn verb(typed: &[String]) -> Option<String> {
-    let program = Cli::command();
+    let program = args::command();
     typed.iter().find(|word| program.find_subcommand(word).is_some()).cloned()
 }
 
-/// The parser's words as an error: its first paragraph in one line, its tips as
-/// the hint.
-pub fn error(error: &clap::Error) -> Error {
+/// What the parser does not see: a switch that takes its value with `=` only.
+pub fn advice(typed: &[String]) -> Option<String> {
+    typed.windows(2).find_map(|pair| match pair {
+        [flag, value]
+            if ["--keep-tag", "--plain-http"].contains(&flag.as_str())
+                && ["true", "false"].contains(&value.as_str()) =>
+        {
+            Some(format!("write `{flag}={value}`"))
+        }
+        _ => None,
+    })
+}
+
+/// The parser's words as an error: its first paragraph in one line, its tips and
+/// `advice` as the hint.
+pub fn error(error: &clap::Error, advice: Option<String>) -> Error {
     let text = error.render().to_string();
     let mut paragraphs = text
         .split("\n\n")
@@ -55,14 +68,13 @@ pub fn error(error: &clap::Error) -> Error {
         })
         .collect();
     hints.retain(|hint| !hint.is_empty());
+    hints.splice(0..0, advice);
     Error::Usage { message, hint: (!hints.is_empty()).then(|| hints.join("; ")) }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 mod tests {
-    use clap::Parser;
-
     use super::*;
 
     fn words(line: &str) -> Vec<String> {
@@ -100,16 +112,19 @@ mod tests {
 
     #[test]
     fn the_words_are_one_line_and_a_hint() {
-        let refused = Cli::try_parse_from(["sluicegate", "verfy", "x"]).expect_err("refused");
-        let said = error(&refused);
+        let refused = args::command()
+            .try_get_matches_from(["sluicegate", "verfy", "x"])
+            .expect_err("refused");
+        let said = error(&refused, None);
         assert_eq!(said.to_string(), "unrecognized subcommand 'verfy'");
         assert_eq!(
             said.hint().as_deref(),
             Some("a similar subcommand exists: 'verify'; `--help` says more")
         );
-        let refused = Cli::try_parse_from(["sluicegate", "verify"]).expect_err("refused");
+        let refused =
+            args::command().try_get_matches_from(["sluicegate", "verify"]).expect_err("refused");
         assert_eq!(
-            error(&refused).to_string(),
+            error(&refused, None).to_string(),
             "the following required arguments were not provided: --key <KEY> <REFERENCE>"
         );
     }

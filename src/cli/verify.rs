@@ -17,11 +17,14 @@ use crate::{
         evidence::{Claim, Finding},
         policy::{self, Exhibit, Kind, Policy, Reason, Standing, rule::provenance},
         reference::Reference,
-        text::{chain, shown},
+        text::{brief, chain, cut, shown},
     },
 };
 
 use super::{args::Verify, context, keys, output::Printer, view};
+
+/// How many characters of a predicate type are shown that nobody vouches for.
+const MAX_UNVERIFIED: usize = 120;
 
 /// The JSON of `verify`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -109,22 +112,39 @@ impl EvidenceView {
         }
     }
 
-    /// One line for a tree or a table.
-    pub fn line(&self) -> String {
-        let kind = self.predicate_type.as_deref().unwrap_or("(unreadable)");
+    /// The statement for a tree or a list: what it is, the manifest that holds
+    /// it, who signed it, and why it does not count; each in a line.
+    pub fn lines(&self) -> Vec<String> {
         let signer = match (&self.signer, &self.claimed) {
-            (Some(signer), _) => signer.clone(),
-            (None, Some(claimed)) => format!("claims {claimed}"),
-            (None, None) => "-".to_owned(),
+            (Some(signer), _) => Some(format!("by {}", shown(signer))),
+            (None, Some(claimed)) => Some(format!("claims to be by {}", brief(claimed))),
+            (None, None) => None,
         };
-        let why = self.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        format!("{:<9} {kind}  {}  {}  {signer}{why}", self.result, self.format, self.digest)
+        let name = self.docker_reference.as_ref();
+        let head = format!("{:<9}  {}  ({})", self.result, self.kind(), self.format);
+        [Some(head), Some(self.digest.to_string()), signer, self.reason.as_deref().map(shown)]
+            .into_iter()
+            .flatten()
+            .chain(name.map(|name| format!("signed as `{}` (not checked)", brief(name))))
+            .collect()
+    }
+
+    /// The predicate type for people. What nobody vouches for is quoted and cut
+    /// short, so that its words are not taken for ours.
+    fn kind(&self) -> String {
+        match (&self.predicate_type, &self.signer) {
+            (None, _) => "(unreadable)".to_owned(),
+            (Some(kind), Some(_)) => shown(kind),
+            (Some(kind), None) => {
+                format!("`{}`", shown(&cut(kind, MAX_UNVERIFIED)).replace('`', "'"))
+            }
+        }
     }
 }
 
 pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     let policy = Policy::by_keys(keys, args.require_provenance);
     let request = verify::Request { deep: args.deep, ..verify::Request::new(policy) };
     printer.glance()(Event::Step("verifying"));
@@ -197,11 +217,15 @@ impl ReasonView {
         }
     }
 
-    /// Four lines for people.
+    /// Four lines for people, or more where one is long.
     pub fn text(&self) -> String {
-        let Self { code, wanted, hint, .. } = self;
-        let found = shown(&self.found);
-        format!("  {code}\n    found   {found}\n    wanted  {wanted}\n    hint    {hint}\n")
+        let Self { code, found, wanted, hint, .. } = self;
+        let mut text = format!("  {code}\n");
+        for (name, value) in [("found", found), ("wanted", wanted), ("hint", hint)] {
+            let value = view::wrapped(&shown(value), "            ");
+            text.push_str(&format!("    {name:<6}  {value}\n"));
+        }
+        text
     }
 }
 
@@ -245,13 +269,11 @@ fn text(view: &View) -> String {
         text.push_str("\nstatements\n");
     }
     for evidence in &view.evidence {
-        text.push_str(&format!("  {}\n", shown(&evidence.line())));
-        if let Some(name) = &evidence.docker_reference {
-            text.push_str(&format!("            signed as `{}` (not checked)\n", shown(name)));
-        }
+        text.push_str(&format!("  {}\n", evidence.lines().join("\n             ")));
     }
     for gap in &view.gaps {
-        text.push_str(&format!("  unread    {}\n", shown(gap)));
+        let gap = view::wrapped(&shown(gap), "             ");
+        text.push_str(&format!("  unread     {gap}\n"));
     }
     text
 }

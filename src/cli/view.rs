@@ -246,10 +246,68 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("diff", schema_for!(super::diff_report::View)),
         ("sign", schema_for!(super::sign::View)),
         ("attest", schema_for!(super::sign::View)),
+        ("man", schema_for!(super::man::View)),
     ]
+}
+
+/// How wide a line of text is where words can be wrapped.
+const WIDTH: usize = 100;
+
+/// Words in lines of at most [`WIDTH`] characters, as far as they are not longer
+/// themselves; each line but the first begins with `indent`, as the text before
+/// the first is as wide.
+pub fn wrapped(text: &str, indent: &str) -> String {
+    let mut out = String::new();
+    let mut column = indent.len();
+    for (at, word) in text.split(' ').enumerate() {
+        let width = word.chars().count();
+        match at {
+            0 => column += width,
+            _ if column + 1 + width > WIDTH => {
+                out.push('\n');
+                out.push_str(indent);
+                column = indent.len() + width;
+            }
+            _ => {
+                out.push(' ');
+                column += 1 + width;
+            }
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// How many things, such as `1 blob` and `2 blobs`.
+pub fn count(count: impl Into<u64>, one: &str) -> String {
+    match count.into() {
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    }
 }
 
 /// How many bytes, for people.
 pub fn size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_wrapped_at_words() {
+        let digest = "x".repeat(71);
+        let text = wrapped(&format!("asked for {digest}, got {digest}  y"), "    ");
+        assert_eq!(text, format!("asked for {digest}, got\n    {digest}  y"));
+        assert_eq!(wrapped("short", "  "), "short");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(
+            (count(0_u64, "blob"), count(1_u64, "blob")),
+            ("0 blobs".into(), "1 blob".into())
+        );
+    }
 }

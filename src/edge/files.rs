@@ -16,12 +16,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::model::bundle::{
     path::RelPath,
     select::{self, Found, Kind, Link},
 };
+
+use super::scratch;
 
 /// The bit of the mode that makes a file executable: the owner's, as for git.
 const OWNER_EXECUTES: u32 = 0o100;
@@ -95,7 +101,7 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be created.
 pub fn temporary() -> io::Result<NamedTempFile> {
-    NamedTempFile::with_prefix("sluicegate-")
+    scratch::track(|| NamedTempFile::with_prefix("sluicegate-"), NamedTempFile::path)
 }
 
 /// The directories that the walk is in.
@@ -202,8 +208,6 @@ pub enum Place {
     NoParent,
     /// An empty directory.
     Empty,
-    /// An empty directory that is a mount point: it cannot be replaced.
-    MountPoint,
     /// A directory with something in it.
     Occupied,
     /// No directory.
@@ -224,13 +228,9 @@ pub fn place(target: &Path) -> io::Result<(Place, PathBuf)> {
     if !metadata.is_dir() {
         return Ok((Place::NotADirectory, real));
     }
-    if fs::read_dir(&real)?.next().is_some() {
-        return Ok((Place::Occupied, real));
-    }
-    let parent = real.parent().map(fs::metadata).transpose()?;
-    match parent {
-        Some(parent) if parent.dev() == metadata.dev() => Ok((Place::Empty, real)),
-        _ => Ok((Place::MountPoint, real)),
+    match fs::read_dir(&real)?.next() {
+        Some(_) => Ok((Place::Occupied, real)),
+        None => Ok((Place::Empty, real)),
     }
 }
 
@@ -251,25 +251,33 @@ fn free(target: &Path) -> io::Result<(Place, PathBuf)> {
     }
 }
 
-/// A directory being filled beside its target, on the same file system. It
+/// A directory being filled, on the file system of its target: beside it, or in
+/// it where it is an empty directory, which stays the directory that it is. It
 /// vanishes with everything in it unless it is put in place.
 #[derive(Debug)]
 pub struct Staging {
     /// Readable by its owner only; what is staged is in a directory in it.
     holder: TempDir,
     target: PathBuf,
+    /// Whether the target was there.
+    inside: bool,
 }
 
 impl Staging {
     /// Begins to stage for `target`, a path without links.
     ///
     /// # Errors
-    /// When nothing can be written beside the target.
+    /// When nothing can be written beside the target, or in it.
     pub fn create(target: &Path) -> io::Result<Self> {
-        let beside = target.parent().unwrap_or(Path::new("/"));
-        let holder = TempDir::with_prefix_in(".sluicegate-", beside)?;
-        let staging = Self { holder, target: target.to_owned() };
-        fs::create_dir(staging.root())?;
+        let inside = target.is_dir();
+        let place = match inside {
+            true => target,
+            false => target.parent().unwrap_or(Path::new("/")),
+        };
+        let holder =
+            scratch::track(|| TempDir::with_prefix_in(".sluicegate-", place), TempDir::path)?;
+        let staging = Self { holder, target: target.to_owned(), inside };
+        scratch::make(|| fs::create_dir(staging.root()))?;
         Ok(staging)
     }
 
@@ -278,7 +286,7 @@ impl Staging {
     /// # Errors
     /// When it cannot be created.
     pub fn directory(&self, path: &RelPath) -> io::Result<()> {
-        DirBuilder::new().recursive(true).create(self.root().join(path.as_str()))
+        scratch::make(|| DirBuilder::new().recursive(true).create(self.root().join(path.as_str())))
     }
 
     /// Creates a file that does not exist yet, and the directories it is in.
@@ -288,7 +296,11 @@ impl Staging {
     pub fn file(&self, path: &RelPath, executable: bool) -> io::Result<File> {
         let mode = if executable { EXECUTABLE } else { PLAIN };
         let place = self.root().join(path.as_str());
-        let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(&place);
+        let create = || {
+            scratch::make(|| {
+                OpenOptions::new().write(true).create_new(true).mode(mode).open(&place)
+            })
+        };
         match (create(), path.parent()) {
             (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
                 self.directory(&parent)?;
@@ -298,17 +310,57 @@ impl Staging {
         }
     }
 
-    /// Puts the directory in place of its target, which is not there or empty.
+    /// Puts the directory in place of its target when that is not there, in one
+    /// step; what is in it into a target that was an empty directory, one after
+    /// the other.
     ///
     /// # Errors
     /// When the target is not empty any more; it is then as it was.
     pub fn put_in_place(self) -> io::Result<()> {
-        fs::rename(self.root(), &self.target)?;
+        scratch::make(|| match self.inside {
+            true => self.fill(),
+            false => fs::rename(self.root(), &self.target),
+        })?;
         self.holder.close()
+    }
+
+    /// Moves what is staged into the target, where nothing else may be; all of
+    /// it or nothing.
+    fn fill(&self) -> io::Result<()> {
+        let own = self.holder.path().file_name();
+        for found in fs::read_dir(&self.target)? {
+            if Some(found?.file_name().as_os_str()) != own {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+        }
+        let staged = fs::read_dir(self.root())?.collect::<io::Result<Vec<_>>>()?;
+        for (at, entry) in staged.iter().enumerate() {
+            let place = |entry: &DirEntry| self.target.join(entry.file_name());
+            if let Err(error) = move_to_nothing(&entry.path(), &place(entry)) {
+                for moved in staged.iter().take(at) {
+                    let _ = fs::rename(place(moved), moved.path());
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn root(&self) -> PathBuf {
         self.holder.path().join("staged")
+    }
+}
+
+/// Renames to a name that nothing has. Some file systems cannot promise that;
+/// there a look has to do.
+fn move_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match to.symlink_metadata() {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(from, to),
+        },
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -458,5 +510,41 @@ mod tests {
         let second = Staging::create(&path.join("out")).unwrap();
         assert!(second.put_in_place().is_err(), "occupied");
         assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(path.join("out")).unwrap().count(), 1);
+    }
+
+    /// Somebody may be in it, or may have mounted it there.
+    #[test]
+    fn an_empty_directory_is_filled_and_stays_what_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let out = fs::canonicalize(root.path()).unwrap();
+        let identity = fs::metadata(&out).unwrap().ino();
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let stage = || {
+            let staging = Staging::create(&out).unwrap();
+            for path in ["a/x", "b", "c/d/y"] {
+                staging.file(&RelPath::new(path).unwrap(), false).unwrap();
+            }
+            staging
+        };
+        drop(stage());
+        assert!(names().is_empty());
+        // Somebody else was faster, before or in the middle.
+        let late = stage();
+        fs::write(out.join("z"), "theirs").unwrap();
+        assert!(late.put_in_place().is_err());
+        assert_eq!(names(), ["z"]);
+        fs::remove_file(out.join("z")).unwrap();
+        stage().put_in_place().unwrap();
+        assert_eq!(names(), ["a", "b", "c"]);
+        assert!(out.join("c/d/y").is_file());
+        assert_eq!(fs::metadata(&out).unwrap().ino(), identity);
+        assert!(move_to_nothing(&out.join("b"), &out.join("a")).is_err());
+        assert!(out.join("b").exists());
     }
 }

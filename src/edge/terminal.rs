@@ -4,7 +4,7 @@
 //! program meanwhile calls [`restore`], because the terminal outlives it.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, BufRead as _, IsTerminal as _, Read as _, Write},
     sync::{Mutex, PoisonError},
 };
@@ -21,6 +21,17 @@ static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 /// Whether somebody can be asked.
 pub fn is_there() -> bool {
     io::stdin().is_terminal()
+}
+
+/// Whether this process was started to ignore that its terminal goes away, as by
+/// `nohup`; as far as the system tells.
+pub fn ignores_hangup() -> bool {
+    // The first bit is signal 1, SIGHUP.
+    fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & 1 == 1)
+    })
 }
 
 /// Asks, and reads a line that the terminal does not show; `None` when it was

@@ -8,7 +8,7 @@ use crate::{
         signer::SignerError,
     },
     model::{
-        bundle::{lock::LockFailure, need::Need, problem::Problem},
+        bundle::{lock::LockFailure, need::Need, problem::Problem, unpack::UnpackError},
         policy::Verdict,
         reference::ReferenceError,
         statement::attachment::AppendError,
@@ -32,14 +32,14 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The bundle has problems; they are shown by the door.
-    #[error("the input has {} problem(s)", .0.len())]
+    #[error("the input has {}", many(.0.len(), "problem"))]
     Problems(Vec<Problem>),
     /// The input cannot be packed.
     #[error("cannot pack the input")]
     Pack(#[from] super::pack::PackError),
     /// An archive cannot be extracted.
     #[error("cannot extract the artifact")]
-    Extract(#[from] ExtractError),
+    Extract(#[source] ExtractError),
     /// The git work tree cannot be read.
     #[error("cannot read the git work tree")]
     Git(#[from] crate::edge::git::GitError),
@@ -62,6 +62,8 @@ pub enum Error {
         what: String,
         /// Whether the tag was not named but is what no tag means.
         implied: bool,
+        /// Whether the directory that should be the layout is not there either.
+        nowhere: bool,
     },
     /// Something that decides what to write could not be read.
     #[error("{message}")]
@@ -153,6 +155,11 @@ pub enum Class {
     Unknown,
 }
 
+/// Such as `1 problem` and `2 problems`.
+fn many(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 impl Error {
     /// Wrong usage with a hint.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -173,9 +180,13 @@ impl Error {
                 _ => Class::Rejected,
             },
             Error::Extract(error) => match error {
-                ExtractError::Unpack(_) | ExtractError::TooLarge { .. } => Class::Rejected,
+                // The limit is the user's, and says nothing about the artifact.
+                ExtractError::TooLarge { .. }
+                | ExtractError::Unpack(UnpackError::TooLarge { .. }) => Class::Usage,
+                ExtractError::Unpack(_) => Class::Rejected,
                 ExtractError::Registry(error) => fault_class(&error.fault),
                 ExtractError::Target { .. }
+                | ExtractError::NoParent { .. }
                 | ExtractError::Unwritable { .. }
                 | ExtractError::Write { .. } => Class::Usage,
             },
@@ -226,11 +237,21 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Usage { hint, .. } | Error::Unread { hint, .. } => hint.clone(),
-            Error::Registry(cause) => registry_hint(&cause.fault),
+            // Only who writes may make a layout.
+            Error::Registry(cause) => match &cause.fault {
+                Fault::Layout(_) if !cause.action.starts_with("use ") => Some(
+                    "name the directory of an OCI image layout; a torn one is restored from a copy"
+                        .into(),
+                ),
+                fault => registry_hint(fault),
+            },
             Error::SharedTag { tag, source: AppendError::NotAnIndex } => Some(format!(
                 "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
             )),
             Error::Contended { .. } => Some("run it again; what was written stays".into()),
+            Error::NotFound { nowhere: true, .. } => {
+                Some("there is no such directory; check its path".into())
+            }
             Error::NotFound { implied: true, .. } => {
                 Some("no tag was named, so `latest` was looked for; name one".into())
             }
@@ -262,9 +283,17 @@ impl Error {
             Error::Extract(
                 ExtractError::Unwritable { source, .. } | ExtractError::Write { source, .. },
             ) => local_hint(source.kind()).map(Into::into),
-            Error::Extract(ExtractError::TooLarge { .. }) => {
-                Some("if it is meant to be so large, raise `--max-size`".into())
+            Error::Extract(
+                ExtractError::TooLarge { .. } | ExtractError::Unpack(UnpackError::TooLarge { .. }),
+            ) => Some("if it is meant to be so large, pull it with a larger `--max-size`".into()),
+            Error::Extract(ExtractError::Unpack(_)) => Some(
+                "nothing of it was kept; publish it again from its source, or ask who made it"
+                    .into(),
+            ),
+            Error::Extract(ExtractError::NoParent { parent, .. }) => {
+                Some(format!("make it first, with `mkdir -p {}`", parent.display()))
             }
+            Error::Extract(ExtractError::Registry(error)) => registry_hint(&error.fault),
             Error::Reference(ReferenceError::NeedsTag { text }) => {
                 Some(format!("name one, such as `{text}:1.0.0`"))
             }
@@ -351,7 +380,10 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              `--max-size`"
                 .into()
         }
-        Fault::Network(_) => "check the host, the port and the network; else try again later".into(),
+        Fault::Network(why) => network_hint(why).into(),
+        Fault::WrongDigest { .. } => {
+            "do not use this copy; publish again or copy from an intact registry".into()
+        }
         Fault::Throttled | Fault::TimedOut(_) => "try again later, or raise `--timeout`".into(),
         Fault::Layout(_) => {
             "name a layout, or a directory that is empty or new; a torn one is restored from a copy"
@@ -370,6 +402,34 @@ pub(super) fn private_hint(fault: &Fault) -> Option<String> {
             Some(format!("if it is to be asked all the same, give `--private-host {host}`"))
         }
         _ => None,
+    }
+}
+
+/// What to do about a connection that failed; the libraries say why in words only.
+fn network_hint(why: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if says(&["InvalidContentType", "corrupt message"]) {
+        "the server does not speak TLS on this port; check the port, or give `--plain-http`"
+    } else if says(&["invalid HTTP", "invalid header section"]) {
+        "the server does not speak HTTP on this port; check the port, or leave `--plain-http` out"
+    } else if says(&["lookup address", "No such host", "resolve"]) {
+        "check the spelling of the host; it has no address here"
+    } else if says(&["certificate"]) {
+        "if the registry's certificate is of a private authority, name that with `--ca-file`"
+    } else if says(&["refused"]) {
+        "check host and port: nothing listens there; if a registry should, try again later"
+    } else {
+        "check the host, the port and the network; else try again later"
+    }
+}
+
+impl From<ExtractError> for Error {
+    /// What does not arrive is no fault of extracting.
+    fn from(error: ExtractError) -> Self {
+        match error {
+            ExtractError::Registry(error) => error.into(),
+            error => Error::Extract(error),
+        }
     }
 }
 

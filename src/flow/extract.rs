@@ -3,6 +3,8 @@
 //! The bytes come from the registry edge, which tells whether their digest is
 //! right only after the last of them. Until then everything is staged beside
 //! the target; then the staged directory takes the target's place in one step.
+//! An empty directory that is there stays, since somebody may be in it: things
+//! are staged in it and moved up at the end, one after the other.
 //! On every other way out nothing is left behind. That a layer may be unpacked
 //! at all is decided before this is called.
 
@@ -58,6 +60,14 @@ pub enum ExtractError {
         /// What is there.
         fault: &'static str,
     },
+    /// What the target would be in is not there.
+    #[error("`{path}` would be in a directory that does not exist")]
+    NoParent {
+        /// The target.
+        path: PathBuf,
+        /// The directory.
+        parent: PathBuf,
+    },
     /// The target, or what it is in, cannot be read or written.
     #[error("nothing can be unpacked to `{path}`")]
     Unwritable {
@@ -99,15 +109,18 @@ impl Target {
     /// downloaded.
     ///
     /// # Errors
-    /// [`ExtractError::Target`] and [`ExtractError::Unwritable`].
+    /// [`ExtractError::Target`], [`ExtractError::NoParent`] and
+    /// [`ExtractError::Unwritable`].
     pub fn check(path: &Path) -> Result<Self, ExtractError> {
         let (place, real) = files::place(path).map_err(unwritable(path))?;
         let fault = match place {
             Place::Free | Place::Empty => return Ok(Self(real)),
             Place::Occupied => "is a directory that is not empty",
             Place::NotADirectory => "is not a directory",
-            Place::NoParent => "is in a directory that does not exist",
-            Place::MountPoint => "is a mount point, which cannot be replaced",
+            Place::NoParent => {
+                let parent = path.parent().unwrap_or(path).to_owned();
+                return Err(ExtractError::NoParent { path: path.to_owned(), parent });
+            }
         };
         Err(ExtractError::Target { path: path.to_owned(), fault })
     }

@@ -39,7 +39,7 @@ use crate::{
         },
         digest::Digest,
         reference::{Place, Reference, Repository, Tag},
-        text::{chain, hidden_credentials},
+        text::chain,
     },
 };
 

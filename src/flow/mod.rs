@@ -2,6 +2,7 @@
 //! (model), act (edge), record.
 
 pub mod attach;
+pub mod attest;
 pub mod content;
 pub mod deep;
 pub mod diff;

@@ -1,8 +1,4 @@
-//! Adding statements to an artifact that is there: signatures of what another
-//! tool pushed, and attestations of any kind.
-
-use bytes::Bytes;
-use serde_json::Value;
+//! Signing an artifact that is there because another tool pushed it.
 
 use crate::{
     edge::{
@@ -21,7 +17,7 @@ use crate::{
 use super::{
     attach::{self, About, Parcel},
     discover::{self, Gathered},
-    error::{Error, Result},
+    error::Result,
     verify::{self, Artifact},
 };
 
@@ -98,84 +94,14 @@ pub async fn sign(
     Ok(Outcome { digest: *artifact.digest(), added })
 }
 
-/// Attaches a statement with any predicate.
-///
-/// Refused with a key that made this artifact's signature, unless `same_key`:
-/// Flux counts any statement by a key that it trusts as a signature. Refused
-/// where only a legacy signature exists: the bundle would hide it from Flux and
-/// cosign 3. What could not be read might be either, and then nothing is added.
-///
-/// # Errors
-/// [`Error::Usage`] for the refusals; registry errors.
-pub async fn attest(
-    registries: &Registries,
-    reference: &Reference,
-    key: &SigningKey,
-    predicate_type: &str,
-    predicate: &Value,
-    same_key: bool,
-) -> Result<Outcome> {
-    let artifact = verify::resolve(registries, reference).await?;
-    let gathered = gather(registries, &artifact, std::slice::from_ref(key)).await?;
-    refuse_hidden_signature(&artifact, &gathered)?;
-    let own = gathered.findings().any(|finding| signed_by(finding, key));
-    if own && !same_key {
-        return Err(Error::usage(
-            format!("the key `{}` made this artifact's signature", key.fingerprint()),
-            "sign other statements with another key: Flux takes any statement by a key that it \
-             trusts for a signature; `--same-key` does it all the same",
-        ));
-    }
-    if !same_key {
-        gathered.refuse_unread()?;
-    }
-    let created = created();
-    let name = reference.place.name();
-    let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
-    let mut parcel = Parcel::default();
-    parcel.attest(about, key, predicate_type, predicate)?;
-    store(&artifact, &gathered, &mut parcel).await?;
-    let added = parcel.bundles.iter().map(|made| Added {
-        predicate_type: predicate_type.to_owned(),
-        manifest: made.descriptor.digest,
-        signer: SignerId::Key(key.fingerprint()),
-        format: Format::Bundle,
-    });
-    Ok(Outcome { digest: *artifact.digest(), added: added.collect() })
-}
-
-/// A digest with a `.sig` and no signature bundle: whoever signed it, a bundle
-/// of another kind would make it look unsigned.
-fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<()> {
-    let of_type = |format: Format| {
-        gathered.findings().any(|finding| {
-            finding.format == format
-                && gathered.shelf.is_in_place(finding)
-                && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
-        })
-    };
-    if of_type(Format::Bundle) {
-        return Ok(());
-    }
-    if of_type(Format::LegacySignature) {
-        return Err(Error::usage(
-            format!(
-                "`{}` has a legacy signature (`.sig`) and no signature bundle",
-                artifact.digest()
-            ),
-            "an attestation would hide that signature from Flux and cosign 3; first run \
-             `sluicegate sign` with the signing key, which adds the bundle",
-        ));
-    }
-    gathered.refuse_unread()
-}
-
-fn signed_by(finding: &Finding, key: &SigningKey) -> bool {
+/// Whether it is a signature by `key`.
+pub(super) fn signed_by(finding: &Finding, key: &SigningKey) -> bool {
     let signer = SignerId::Key(key.fingerprint());
     finding.evidence().is_some_and(|e| e.signer().id() == signer && *e.claim() == Claim::Signature)
 }
 
-async fn gather(
+/// What is attached, with whose signatures the keys recognise as their own.
+pub(super) async fn gather(
     registries: &Registries,
     artifact: &Artifact,
     keys: &[SigningKey],
@@ -189,7 +115,7 @@ async fn gather(
 }
 
 /// Uploads, pushes and shelves a parcel.
-async fn store(
+pub(super) async fn store(
     artifact: &Artifact,
     gathered: &Gathered,
     parcel: &mut Parcel,
@@ -209,26 +135,7 @@ async fn store(
     Ok(stored)
 }
 
-fn created() -> String {
+/// The time that is written beside a statement.
+pub(super) fn created() -> String {
     clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Parses a predicate: any JSON value but `null`.
-///
-/// # Errors
-/// [`Error::Usage`] with line and column.
-pub fn predicate(name: &str, bytes: &Bytes) -> Result<Value> {
-    let value = crate::model::statement::json::parse(bytes).map_err(|error| {
-        Error::usage(
-            format!("the predicate `{name}` is not valid JSON: {error}"),
-            "give a JSON object",
-        )
-    })?;
-    match value {
-        Value::Object(_) => Ok(value),
-        _ => Err(Error::usage(
-            format!("the predicate `{name}` is not a JSON object"),
-            "in-toto predicates are JSON objects",
-        )),
-    }
 }

@@ -258,7 +258,8 @@ pub async fn resolve(registries: &Registries, reference: &Reference) -> Result<A
     };
     let Some(manifest) = store.manifest(&key).await? else {
         let implied = reference.tag.is_none() && reference.digest.is_none();
-        return Err(Error::NotFound { what: named(reference), implied });
+        let nowhere = !store.exists().await;
+        return Err(Error::NotFound { what: named(reference), implied, nowhere });
     };
     let content = Content::read(&manifest.bytes);
     Ok(Artifact { store, manifest, content })

@@ -1,8 +1,13 @@
 //! Foreign text for people: names, annotations and messages that anybody may
 //! have written, made safe to stand in a line of a terminal or a CI log; and
 //! errors with their causes.
+//!
+//! A CI log is read by a machine. GitHub's runner takes a line for a command
+//! when it starts with `::`, blanks left aside, and by its older syntax when
+//! `##[` stands anywhere in it (`ActionCommand.TryParseV2` and `TryParse`, which
+//! Azure's agent has as well for `##vso[`).
 
-use std::{error::Error, iter, ops::Range};
+use std::{borrow::Cow, error::Error, iter, ops::Range};
 
 /// How many characters of a foreign text are shown.
 const MAX_SHOWN: usize = 1000;
@@ -33,7 +38,45 @@ fn safe(text: &str, max: usize) -> String {
             false => out.push(c),
         }
     }
-    out
+    match inert(&out) {
+        Cow::Owned(inert) => inert,
+        Cow::Borrowed(_) => out,
+    }
+}
+
+/// `text`, of any number of lines, without a line that a CI system takes for a
+/// command; what would be one has a character escaped, as [`shown`] does it.
+pub fn inert(text: &str) -> Cow<'_, str> {
+    if !text.contains(COMMAND) && !text.contains(OLD_COMMAND) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    // A carriage return may end a line as well.
+    for line in text.split_inclusive(['\n', '\r']) {
+        let rest = line.trim_start();
+        match rest.strip_prefix(COMMAND) {
+            Some(rest) => {
+                out.push_str(line.get(..line.len() - rest.len() - COMMAND.len()).unwrap_or(""));
+                out.push_str("\\u{3a}:");
+                out.push_str(&without_old_commands(rest));
+            }
+            None => out.push_str(&without_old_commands(line)),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The start of a line that is a command.
+const COMMAND: &str = "::";
+/// What makes a line a command wherever it stands.
+const OLD_COMMAND: &str = "##";
+
+/// Breaks `##[` and `##vso[`; other uses of `##` stay readable.
+fn without_old_commands(line: &str) -> Cow<'_, str> {
+    if !line.contains(OLD_COMMAND) {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned(line.replace("##[", "##\\u{5b}").replace("##vso[", "##vso\\u{5b}"))
 }
 
 /// The first `max` characters; more are an ellipsis.
@@ -175,10 +218,40 @@ mod tests {
         let hostile = "a\u{1b}[2K\r\n::error::x\u{202e}y\u{2028}";
         let safe = shown(hostile);
         assert!(!safe.chars().any(is_hidden), "{safe}");
+        // In the middle of a line `::` is no command.
         assert!(safe.starts_with("a\\u{1b}[2K\\u{d}\\u{a}::error::x"), "{safe}");
         assert_eq!(shown(&"x".repeat(5000)).chars().count(), MAX_SHOWN + 1);
         assert_eq!(brief(&"x".repeat(5000)).chars().count(), MAX_BRIEF + 1);
         assert_eq!((cut("äöü", 3), cut("äöü", 2)), ("äöü".into(), "äö…".into()));
+    }
+
+    /// As the runner reads a line: trimmed, then `::`, else `##[` anywhere.
+    fn is_command(line: &str) -> bool {
+        line.trim().starts_with("::") || line.contains("##[") || line.contains("##vso[")
+    }
+
+    #[test]
+    fn no_line_is_a_command_of_a_ci_system() {
+        for (text, expected) in [
+            ("::add-mask::true", "\\u{3a}:add-mask::true"),
+            (" \t ::stop-commands::tok", " \t \\u{3a}:stop-commands::tok"),
+            ("\u{3000}::error::x", "\u{3000}\\u{3a}:error::x"),
+            ("a\n  ::error::x\nb", "a\n  \\u{3a}:error::x\nb"),
+            ("a\r::error::x", "a\r\\u{3a}:error::x"),
+            ("x ##[add-mask]true", "x ##\\u{5b}add-mask]true"),
+            ("###[group]", "###\\u{5b}group]"),
+            ("::x ##[y]z", "\\u{3a}:x ##\\u{5b}y]z"),
+            ("##vso[task.setvariable]", "##vso\\u{5b}task.setvariable]"),
+        ] {
+            assert!(text.split(['\n', '\r']).any(is_command), "{text:?}");
+            assert_eq!(inert(text), expected);
+            assert!(!inert(text).split(['\n', '\r']).any(is_command), "{text:?}");
+            assert!(!is_command(&shown(text)), "{text:?}");
+            assert!(!is_command(&brief(text)), "{text:?}");
+        }
+        for plain in ["", "a::b", "# a [b]", "## heading", "std::fs\n\n", "a ## b"] {
+            assert_eq!(inert(plain), plain);
+        }
     }
 
     #[test]

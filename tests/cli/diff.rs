@@ -200,3 +200,40 @@ fn objects_in_files_of_any_name_are_compared() {
     assert!(run.out.contains("~ Secret s"), "{}", run.out);
     assert!(!run.out.contains("hunter2"), "{}", run.out);
 }
+
+/// What a log of CI would obey: GitHub's runner trims a line and looks for
+/// `::`, and finds `##[` anywhere.
+#[track_caller]
+fn commands_no_runner(run: &super::Run) {
+    for line in run.out.split(['\n', '\r']).chain(run.err.split(['\n', '\r'])) {
+        assert!(!line.trim().starts_with("::") && !line.contains("##["), "{line:?}");
+        assert!(!line.chars().any(|c| c.is_control() || c == '\u{202e}'), "{line:?}");
+    }
+}
+
+#[test]
+fn what_an_artifact_holds_is_no_command_in_a_ci_log() {
+    let shop = Shop::new();
+    let text = |more: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: s}}\ndata:\n  run: |\n    \
+             ::add-mask::true\n    ::stop-commands::tok\n    x ##[add-mask]true\n{more}"
+        )
+    };
+    shop.write("old/s.yaml", &text("    a\n"));
+    shop.write("new/s.yaml", &text("    b\n    ::error::x\n    \u{202e}\n  note: \"\\x9b31m\"\n"));
+    for format in ["text", "json", "yaml"] {
+        let run = shop.run(&["diff", "old", "new", "-o", format]).ok();
+        assert!(run.out.contains("stop-commands"), "{format}: {}", run.out);
+        commands_no_runner(&run);
+    }
+    let to = ["publish", "config", ARTIFACT, "--key", "a.key", "--lock", "off", "--quiet"];
+    let hostile = ["--annotation", "x=::add-mask::true\n::error::y ##[add-mask]true\u{202e}\u{85}"];
+    commands_no_runner(&shop.run(&[&to[..], &hostile].concat()).ok());
+    for format in ["text", "json", "yaml"] {
+        for verb in [&["inspect", ARTIFACT][..], &["verify", ARTIFACT, "--key", "a.pub"]] {
+            commands_no_runner(&shop.run(&[verb, &["-o", format]].concat()).ok());
+        }
+    }
+    commands_no_runner(&shop.run(&["verify", "x\n::error::y ##[add-mask]z", "--key", "a.pub"]));
+}

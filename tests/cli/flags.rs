@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use clap::CommandFactory;
-
 use super::{ARTIFACT, MANIFEST, PASSWORD, Run, Shop, piped, root};
 use crate::support::registry::{Auth, Config, Registry, auth::Bearer};
 
@@ -15,7 +13,7 @@ fn every_flag_is_named_by_a_test() {
     let files = fs::read_dir(root().join("tests/cli")).unwrap();
     let tests: String =
         files.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
-    let program = sluicegate::cli::args::Cli::command();
+    let program = sluicegate::cli::args::command();
     for verb in program.get_subcommands() {
         for flag in verb.get_arguments().chain(program.get_arguments()) {
             let Some(long) = flag.get_long().filter(|long| !matches!(*long, "help" | "version"))
@@ -70,6 +68,89 @@ fn input_flags() {
     assert!(check("old", &[]).ok().err.contains("v2beta2"));
     assert_eq!(check("old", &["--quiet"]).ok().err, "");
     assert_eq!(check("old", &["--strict"]).code, 2);
+    // Said to be what it is, whoever reads it.
+    let strict = |format| check("old", &["--strict", "-o", format]);
+    let text = strict("text").err;
+    assert!(
+        text.starts_with("error[helmrelease-api-removed]") && text.contains("`--strict`"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n1 error\n"), "{text}");
+    let json = strict("json").json();
+    assert_eq!(json["problems"][0]["severity"], "error");
+    let sarif = strict("sarif").json();
+    assert_eq!(sarif["runs"][0]["results"][0]["level"], "error");
+    assert!(strict("github").out.starts_with("::error file=old/r.yaml,"));
+    // Whoever wants to hear errors only does not hear warnings beside them.
+    shop.write("old/bad.yaml", "kind: X\n  a: b\n");
+    let (loud, quiet) = (check("old", &[]), check("old", &["--quiet"]));
+    assert!(loud.err.contains("warning["), "{}", loud.err);
+    assert!(quiet.err.starts_with("error[") && !quiet.err.contains("warning"), "{}", quiet.err);
+}
+
+/// Warnings come before anything is uploaded, and where reports are asked for
+/// they are on stdout.
+#[test]
+fn warnings_of_a_publish() {
+    let shop = Shop::new();
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  \
+               - {name: c, image: '127.0.0.1:1/web:1.2.3'}\n";
+    shop.write("config/pod.yaml", pod);
+    shop.commit();
+    let publish = |more: &[&str]| {
+        let publish = ["publish", "config", ARTIFACT, "--key", "a.key", "--timeout", "1s"];
+        shop.run(&[&publish[..], more].concat())
+    };
+    let told = publish(&[]).ok();
+    let at = |part: &str| told.err.find(part).unwrap_or_else(|| panic!("{part}: {}", told.err));
+    assert!(at("warning[lock-unresolved]") < at("looking at what is there"), "{}", told.err);
+    let sarif = publish(&["-o", "sarif"]).ok();
+    let result = &sarif.json()["runs"][0]["results"][0];
+    assert_eq!(
+        (&result["ruleId"], &result["level"]),
+        (&"lock-unresolved".into(), &"warning".into())
+    );
+    assert!(sarif.err.contains("unchanged  ") && !sarif.err.contains("warning["), "{}", sarif.err);
+    let github = publish(&["-o", "github"]).ok();
+    assert!(github.out.starts_with("::warning file=config/pod.yaml,"), "{}", github.out);
+    assert_eq!(github.out.lines().count(), 1, "{}", github.out);
+    let none = shop.run(&[&PUBLISH[..], &["-o", "sarif"]].concat()).ok();
+    assert_eq!(none.json()["runs"][0]["results"], serde_json::json!([]));
+    for (flags, code, rule) in [
+        (&["--lock", "require"][..], 3, "lock-unresolved"),
+        (&["--require-pinned"], 2, "lock-unpinned"),
+    ] {
+        let sarif = publish(&[flags, &["-o", "sarif"]].concat());
+        assert_eq!(sarif.code, code, "{}", sarif.err);
+        let result = &sarif.json()["runs"][0]["results"][0];
+        assert_eq!((&result["ruleId"], &result["level"]), (&rule.into(), &"error".into()));
+        let github = publish(&[flags, &["-o", "github"]].concat());
+        let start = format!("::error file=config/pod.yaml,title={rule}::");
+        assert!(github.out.starts_with(&start), "{}", github.out);
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_write() {
+    let shop = Shop::new();
+    let text = shop.run(&[&PUBLISH[..], &["--dry-run"]].concat()).ok().out;
+    for part in ["would publish  ", "to sign by key:sha256:", "slsa.dev/provenance/v1  (bundle)"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.contains("  to move    1.0.0, git-") && !text.contains("  tags "), "{text}");
+    let dry = publish(&shop, &["--dry-run"]).ok().json();
+    assert_eq!((&dry["tags"], &dry["dryRun"]), (&serde_json::json!([]), &true.into()));
+    let real = publish(&shop, &[]).ok().json();
+    assert_eq!(real["planned"], serde_json::Value::Null);
+    assert_eq!(dry["planned"]["blobs"], real["uploaded"]["blobs"]);
+    assert_eq!(dry["planned"]["tags"], real["tags"]);
+    let made = |view: &serde_json::Value| view["statements"].as_array().unwrap().len();
+    assert_eq!(made(&dry["planned"]), made(&real));
+    let again = publish(&shop, &["--dry-run"]).ok().json();
+    assert_eq!((&again["unchanged"], &again["tags"]), (&true.into(), &real["tags"]));
+    assert_eq!(made(&again["planned"]), 0);
+    let text = shop.run(&[&PUBLISH[..], &["--dry-run"]].concat()).ok().out;
+    assert!(text.starts_with("unchanged  ") && !text.contains("to move"), "{text}");
 }
 
 /// Whoever verifies reads no larger statement, and the tags would not move.
@@ -109,6 +190,11 @@ fn source_flags() {
     let view = publish(&shop, &asserted).ok().json();
     assert_eq!(view["source"], "https://example.com/shop");
     assert_eq!(view["revision"], revision);
+    // Where no commit is known, the tag that keeps it is named after the digest alone.
+    let asserted = ["--source", "https://example.com/shop", "--revision", "2026-11"];
+    let view = publish(&shop, &[&asserted[..], &["--force-tag"]].concat()).ok().json();
+    let digest = view["digest"].as_str().unwrap().trim_start_matches("sha256:");
+    assert_eq!(view["tags"], serde_json::json!(["1.0.0", format!("keep-{}", &digest[..12])]));
 }
 
 #[test]
@@ -182,7 +268,8 @@ fn key_flags() {
     let same = shop.run(&attest);
     assert_eq!(same.code, 2, "{}", same.err);
     assert!(same.err.contains("--same-key"), "{}", same.err);
-    shop.run(&[&attest[..], &["--same-key"]].concat()).ok();
+    let done = shop.run(&[&attest[..], &["--same-key"]].concat()).ok();
+    assert!(done.out.starts_with("attested  "), "{}", done.out);
 }
 
 #[test]
@@ -190,7 +277,13 @@ fn pull_flags() {
     let shop = Shop::published();
     let pull = |more: &[&str]| shop.run(&[&["pull", ARTIFACT, "out"], more].concat());
     assert_eq!(pull(&[]).code, 2);
-    assert_eq!(pull(&["--key", "a.pub", "--max-size", "10"]).code, 1);
+    // The limit is the user's and says nothing about the artifact: before the
+    // layer is read, and while it is.
+    for limit in ["10", "700"] {
+        let run = pull(&["--key", "a.pub", "--max-size", limit]);
+        assert_eq!(run.code, 2, "{limit}: {}", run.err);
+        assert!(run.err.contains("hint: ") && run.err.contains("`--max-size`"), "{}", run.err);
+    }
     assert!(!shop.path("out").exists());
     shop.forget_statements();
     let unsafely = pull(&["--unsafe-skip-verification"]).ok();

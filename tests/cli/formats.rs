@@ -129,7 +129,9 @@ fn reports_are_for_check_and_publish() {
     for format in ["sarif", "github"] {
         let run = shop.run(&["inspect", ARTIFACT, "-o", format]);
         assert_eq!((run.code, run.out.as_str()), (2, ""));
-        assert!(run.err.contains("`inspect` cannot print"), "{}", run.err);
+        assert!(run.err.contains("[possible values: text, json, yaml]"), "{}", run.err);
+        let run = shop.run(&["-o", format, "inspect", ARTIFACT]);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{}", run.err);
     }
 }
 

@@ -42,8 +42,58 @@ fn the_short_help_is_short() {
         assert!(!short.contains("--max-manifest"), "{verb}: {short}");
         assert_eq!(long.contains("--max-manifest"), long.contains("\nRegistry:"), "{verb}: {long}");
         let at = |heading: &str| short.find(heading).unwrap_or_else(|| panic!("{verb}: {heading}"));
-        assert!(at("\nOptions:") < at("\nOutput:"), "{verb}: {short}");
+        let globals = at("\nGlobal options:");
+        assert!(at("\nOptions:") < globals, "{verb}: {short}");
+        let after = short[globals + 1..]
+            .lines()
+            .skip(1)
+            .filter(|line| line.ends_with(':') && !line.starts_with(' '))
+            .count();
+        assert_eq!(after, 0, "{verb}: something follows: {short}");
+        let reports = ["check", "publish"].contains(&verb);
+        assert_eq!(short.contains("`sarif` or `github`"), reports, "{verb}: {short}");
+        // No verb gives it yet.
+        assert!(!long.contains("4 timed out"), "{verb}");
     }
+}
+
+/// What pages say of limits is what the program does without flags.
+#[test]
+fn documented_defaults_are_the_programs() {
+    use sluicegate::edge::registry::Options;
+    let program = sluicegate::cli::args::command();
+    let verb = |name| program.find_subcommand(name).unwrap().clone();
+    let default = |verb: &clap::Command, flag: &str| {
+        let argument = verb.get_arguments().find(|arg| arg.get_long() == Some(flag));
+        let values = argument.unwrap_or_else(|| panic!("no `--{flag}`")).get_default_values();
+        values[0].to_str().unwrap().to_owned()
+    };
+    let page = std::fs::read_to_string(super::root().join("docs/private-registries.md")).unwrap();
+    let rows: Vec<(String, String)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `--"))
+        .filter(|line| line.split('|').count() == 4)
+        .map(|line| {
+            let flag = line.split([' ', '`']).next().unwrap().to_owned();
+            let value = line.split('|').nth(2).unwrap().trim();
+            (flag, value.replace([' ', ','], ""))
+        })
+        .collect();
+    assert!(rows.len() >= 6, "{rows:?}");
+    for (flag, value) in rows {
+        let verb = if flag == "max-size" { verb("pull") } else { verb("verify") };
+        assert_eq!(default(&verb, &flag), value, "--{flag}");
+    }
+    assert_eq!(default(&verb("check"), "max-file"), "8MiB");
+    let options = Options::default();
+    let verify = verb("verify");
+    assert_eq!(format!("{}s", options.deadline.as_secs()), default(&verify, "timeout"));
+    assert_eq!(options.limits.gather, options.deadline * 4);
+    let mib = |bytes: u64| format!("{}MiB", bytes >> 20);
+    assert_eq!(mib(options.limits.manifest), default(&verify, "max-manifest"));
+    assert_eq!(mib(options.limits.statement), default(&verify, "max-statement"));
+    assert_eq!(mib(options.limits.in_flight), default(&verify, "max-in-flight"));
+    assert_eq!(options.limits.statements.to_string(), default(&verify, "max-statements"));
 }
 
 #[test]
@@ -67,7 +117,10 @@ fn completions_name_every_verb() {
 fn man_pages_are_written() {
     let shop = Shop::new();
     std::fs::create_dir(shop.path("man")).unwrap();
-    shop.run(&["man", "man"]).ok();
+    let view = shop.run(&["man", "man", "-o", "json"]).ok().json();
+    assert_eq!(view["pages"].as_array().unwrap().len(), VERBS.len() + 1, "{view}");
+    let text = shop.run(&["man", "man"]).ok().out;
+    assert_eq!(text, format!("{} man pages in man\n", VERBS.len() + 1));
     for verb in VERBS {
         let page = shop.path(&format!("man/sluicegate-{verb}.1"));
         assert!(std::fs::read_to_string(&page).unwrap().contains(verb), "{}", page.display());
@@ -76,6 +129,10 @@ fn man_pages_are_written() {
     for text in ["The largest manifest that is parsed", "Trust these certificate", "COSIGN"] {
         assert!(page.contains(text), "`{text}` is in no man page");
     }
+    let page = std::fs::read_to_string(shop.path("man/sluicegate-verify.1")).unwrap();
+    let synopsis = page.lines().find(|line| line.starts_with("\\fBsluicegate verify")).unwrap();
+    assert!(synopsis.contains("\\fB\\-\\-key\\fR \\fIKEY\\fR"), "{synopsis}");
+    assert!(!synopsis.contains("<\\fB"), "{synopsis}");
     let run = shop.run(&["man", "nowhere"]);
     assert_eq!(run.code, 2);
     assert!(run.err.contains("`nowhere`") && run.err.contains("hint: "), "{}", run.err);

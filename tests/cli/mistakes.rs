@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::{ARTIFACT, Shop};
+use crate::support::registry::{Config, Registry};
 
 /// Runs it and compares all of stderr; stdout must be empty and the code 2.
 #[track_caller]
@@ -245,6 +246,93 @@ fn about_places() {
     assert_eq!(run.code, 2);
     assert!(run.err.contains("`full` is not an OCI image layout"), "{}", run.err);
     assert_eq!(run.err.matches("full").count(), 2, "said more than needed: {}", run.err);
+}
+
+/// Each says what is not there, and what to do about just that.
+#[test]
+fn about_what_is_not_there() {
+    let shop = Shop::published();
+    shop.write("full/x", "x");
+    let error = |arguments: &[&str], code: i32| {
+        let run = shop.run(arguments);
+        assert_eq!(run.code, code, "{arguments:?}: {}{}", run.out, run.err);
+        run.err
+    };
+    said(
+        &shop,
+        &["pull", ARTIFACT, "a/b/c", "--key", "a.pub"],
+        "error: cannot extract the artifact: `a/b/c` would be in a directory that does not exist\n\
+         hint: make it first, with `mkdir -p a/b`",
+    );
+    let text = error(&["verify", "oci-layout:nope:1", "--key", "a.pub"], 3);
+    assert!(text.contains("hint: there is no such directory"), "{text}");
+    let text = error(&["inspect", "oci-layout:registry:9"], 3);
+    assert!(text.contains("hint: check the spelling, and that it was published"), "{text}");
+    let text = error(&["verify", "oci-layout:full:1", "--key", "a.pub"], 2);
+    assert!(text.contains("hint: name the directory of an OCI image layout;"), "{text}");
+    let text =
+        error(&["publish", "config", "oci-layout:full:1", "--key", "a.key", "--lock", "off"], 2);
+    assert!(text.contains("or a directory that is empty or new"), "{text}");
+}
+
+/// A layer whose bytes are others, and a connection that fails.
+#[test]
+fn about_what_does_not_arrive() {
+    let shop = Shop::published();
+    let (_, layer) = shop.digests();
+    shop.change(&layer);
+    let run = shop.run(&["pull", ARTIFACT, "out", "--unsafe-skip-verification", "-q"]);
+    assert_eq!(run.code, 1, "{}", run.err);
+    let start =
+        format!("error: cannot read the blob `{layer}` of `oci-layout:registry`: wrong bytes");
+    assert!(run.err.starts_with(&start), "{}", run.err);
+    assert!(run.err.contains("hint: do not use this copy"), "{}", run.err);
+    let registry = Registry::start(Config::default());
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    for (host, flags, hint) in [
+        (registry.host(), &["--plain-http=false"][..], "does not speak TLS on this port"),
+        ("no-such-host.invalid".into(), &[], "check the spelling of the host"),
+        (closed, &[], "nothing listens there"),
+    ] {
+        let reference = format!("oci://{host}/shop/config:1");
+        let run = shop.run(&[&["inspect", &reference, "--timeout", "1s"], flags].concat());
+        assert_eq!(run.code, 3, "{}", run.err);
+        assert!(run.err.contains(&format!("`{host}/shop/config`")), "{}", run.err);
+        assert!(run.err.contains("hint: ") && run.err.contains(hint), "{}", run.err);
+    }
+}
+
+#[test]
+fn about_flags() {
+    let shop = Shop::published();
+    let run = shop.run(&["check", "config", "--max-file", "8 MB"]);
+    assert!(run.err.contains("expected bytes, such as"), "{}", run.err);
+    shop.run(&["check", "config", "--max-file", "8MiB"]).ok();
+    let login = ["--registry-username", "u", "--registry-password-stdin"];
+    let attest = [
+        "attest",
+        "oci://127.0.0.1:1/x:1",
+        "--type",
+        "https://x.example",
+        "--predicate",
+        "-",
+        "--key",
+        "a.key",
+    ];
+    let run = shop.run(&[&attest[..], &login].concat());
+    let both = "error: both `-` and `--registry-password-stdin` read standard input";
+    assert!(run.err.starts_with(both), "{}", run.err);
+    let run = shop.run(&[&attest[..], &login, &["--key-password-stdin"]].concat());
+    let all = "error: all of `-`, `--key-password-stdin` and `--registry-password-stdin` read";
+    assert!(run.err.starts_with(all), "{}", run.err);
+    let run = shop.run(&publish(&["--key", "a.key", "--keep-tag", "false"]));
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("--keep-tag=false"), "{}", run.err);
+    let plain = shop.run(&["inspect", ARTIFACT, "--plain-http", "true"]);
+    assert!(plain.err.contains("--plain-http=true"), "{}", plain.err);
 }
 
 /// Where a person is not asked, nothing hangs and nothing is written.

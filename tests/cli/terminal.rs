@@ -195,12 +195,16 @@ fn an_end_of_input_is_no_password() {
 #[test]
 fn being_stopped_at_a_question_leaves_the_terminal_as_it_was() {
     let shop = Shop::published();
-    for signal in ["-INT", "-TERM"] {
-        for mut command in [sign(&shop), {
-            let mut keygen = shop.command(&["keygen", "--output-key-prefix", "new"]);
-            keygen.env_remove("COSIGN_PASSWORD");
-            keygen
-        }] {
+    let asking = |arguments: &[&str]| {
+        let mut command = shop.command(arguments);
+        command.env_remove("COSIGN_PASSWORD");
+        command
+    };
+    let publish = ["publish", "config", "oci-layout:other:1", "--key", "b.key", "--lock", "off"];
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        for mut command in
+            [sign(&shop), asking(&["keygen", "--output-key-prefix", "new"]), asking(&publish)]
+        {
             let terminal = Terminal::new();
             let mut child = terminal.start(&mut command);
             terminal.wait_for("password for ", 1);
@@ -213,7 +217,7 @@ fn being_stopped_at_a_question_leaves_the_terminal_as_it_was() {
             terminal.wait_for("error: interrupted", 1);
         }
     }
-    assert!(!shop.path("new.key").exists());
+    assert!(!shop.path("new.key").exists() && !shop.path("other").exists());
 }
 
 /// A password typed in vain is one too many.

@@ -211,7 +211,20 @@ async fn the_keep_tag_names_commit_and_digest() {
 async fn a_dry_run_tells_the_digest_and_writes_nothing() {
     for world in World::both() {
         let dry = world.publish_with(|request| request.dry_run = true).await.unwrap();
-        assert!(dry.dry_run && !dry.unchanged);
+        let planned = dry.planned.expect("a plan");
+        assert!(!dry.unchanged && dry.tags.is_empty() && dry.statements.is_empty());
+        assert!(planned.artifact && planned.blobs > 4 && planned.bytes > 100, "{planned:?}");
+        let kinds: Vec<_> =
+            planned.statements.iter().map(|s| (s.predicate_type, s.format)).collect();
+        assert_eq!(
+            kinds,
+            [
+                (uris::SIGNATURE, Format::Bundle),
+                (uris::PROVENANCE, Format::Bundle),
+                (uris::SIGNATURE, Format::LegacySignature),
+            ]
+        );
+        assert!(planned.tags.contains(&tag("1.4.0")), "{planned:?}");
         assert_eq!(world.writes(), [""; 0]);
         assert!(world.registry.tags(REPOSITORY).is_empty());
         assert_eq!(world.publish().await.digest, dry.digest);

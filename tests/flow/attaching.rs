@@ -11,7 +11,15 @@ const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 async fn attest(world: &World, signer: &Signer, same_key: bool) -> Result<sign::Outcome, Error> {
     let (reference, predicate) = (world.at(":1.4.0"), json!({"result": "PASSED"}));
     let key = signer.key();
-    sign::attest(&world.registries(), &reference, &key, TEST_RESULT, &predicate, same_key).await
+    sluicegate::flow::attest::attest(
+        &world.registries(),
+        &reference,
+        &key,
+        TEST_RESULT,
+        &predicate,
+        same_key,
+    )
+    .await
 }
 
 async fn sign_by(world: &World, signers: &[&Signer], legacy: bool) -> Result<sign::Outcome, Error> {

@@ -25,7 +25,7 @@ fn run(dir: &Path, arguments: &[&str]) -> String {
 
 #[tokio::test]
 #[ignore = "needs oras"]
-async fn oras_discovers_and_copies_what_is_written_here() {
+async fn what_is_written_here_is_discovered_and_copied_by_oras() {
     let dir = tempfile::tempdir().unwrap();
     let ours = store(&dir.path().join("ours"));
     let bytes = artifact("a");

@@ -152,8 +152,10 @@ fn github_annotations_are_escaped() {
         .in_file(&RelPath::new("a:b,c%.yaml").unwrap());
     assert_eq!(
         github(&[nasty], "."),
-        "::error file=a%3Ab%2Cc%25.yaml,title=x::a%0D%0A::set-output name=x::y\n"
+        "::error file=a%3Ab%2Cc%25.yaml,title=x::a%0D%0A\\u{3a}:set-output name=x::y\n"
     );
+    let older = Problem::error(Code("x"), "a ##[add-mask]b\u{1b}\u{202e}");
+    assert_eq!(github(&[older], "."), "::error title=x::a ##\\u{5b}add-mask]b\\u{1b}\\u{202e}\n");
 }
 
 #[test]
@@ -180,6 +182,9 @@ fn sarif_carries_rules_regions_and_help() {
     let ids: Vec<_> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["chart-version", "empty", "file-size", "kustomization-resource"]);
     assert_eq!(rules[0]["help"]["text"], "write an exact version");
+    // The sentence and the heading of docs/check.md.
+    assert_eq!(rules[1]["shortDescription"]["text"], "The bundle has no file.");
+    assert!(rules[1]["helpUri"].as_str().unwrap().ends_with("/docs/check.md#empty"));
     assert_eq!(run["columnKind"], "unicodeCodePoints");
     let results = run["results"].as_array().unwrap();
     assert_eq!(results.len(), 4);

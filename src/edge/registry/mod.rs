@@ -41,7 +41,7 @@ mod upload;
 
 pub use address::{Lookup, Zone};
 pub use error::{Fault, RegistryError};
-pub use options::{DockerConfigSource, Host, Limits, Login, Options, Trace};
+pub use options::{DEADLINE, DockerConfigSource, Host, Limits, Login, Options, Trace};
 pub use registries::{NamedBy, Registries};
 
 /// The result of a registry operation.
@@ -204,6 +204,14 @@ impl Store {
         match self {
             Store::Http(_) => Ok(()),
             Store::Layout(layout) => layout.check_place().await,
+        }
+    }
+
+    /// Whether the directory of a layout is there; of a registry it is not known.
+    pub async fn exists(&self) -> bool {
+        match self {
+            Store::Http(_) => true,
+            Store::Layout(layout) => layout.exists().await,
         }
     }
 

@@ -8,6 +8,9 @@ use url::Url;
 use super::address::Lookup;
 use crate::{edge::secret::Secret, model::reference::Repository};
 
+/// How long one operation may take, unless asked otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
 /// Everything that governs how registries are spoken to.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -90,7 +93,7 @@ impl Default for Options {
             token_realms: Vec::new(),
             private_hosts: Vec::new(),
             lookup: Lookup::default(),
-            deadline: Duration::from_secs(120),
+            deadline: DEADLINE,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             limits: Limits::default(),
@@ -207,7 +210,7 @@ impl Default for Limits {
             statement: 4 * MIB,
             in_flight: 32 * MIB,
             statements: 1000,
-            gather: Duration::from_secs(120),
+            gather: DEADLINE.saturating_mul(4),
         }
     }
 }

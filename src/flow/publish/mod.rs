@@ -139,7 +139,8 @@ pub struct Outcome {
     pub place: Place,
     /// The artifact.
     pub digest: Digest,
-    /// The tags that point at it now, those of the user first.
+    /// The tags that point at it now, those of the user first; on a dry run
+    /// those that did before.
     pub tags: Vec<Tag>,
     /// The annotations of the manifest.
     pub annotations: Annotations,
@@ -159,8 +160,34 @@ pub struct Outcome {
     pub files: usize,
     /// Whether everything was there before.
     pub unchanged: bool,
-    /// Whether nothing was written because of `--dry-run`.
-    pub dry_run: bool,
+    /// What would have been written; only on a dry run.
+    pub planned: Option<Planned>,
+}
+
+/// What a dry run would have written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Planned {
+    /// Whether the artifact's manifest is among it.
+    pub artifact: bool,
+    /// The statements.
+    pub statements: Vec<PlannedStatement>,
+    /// The tags that would move.
+    pub tags: Vec<Tag>,
+    /// How many blobs.
+    pub blobs: u64,
+    /// How many bytes these have.
+    pub bytes: u64,
+}
+
+/// A statement that would be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedStatement {
+    /// The predicate type.
+    pub predicate_type: &'static str,
+    /// Who would sign it.
+    pub signer: SignerId,
+    /// How it would be stored.
+    pub format: Format,
 }
 
 /// One statement that stands for the artifact.
@@ -185,7 +212,7 @@ pub struct Uploaded {
     pub blobs: u64,
     /// Manifests, tags included.
     pub manifests: u64,
-    /// Bytes of both.
+    /// Bytes of the blobs.
     pub bytes: u64,
 }
 
@@ -194,12 +221,16 @@ pub struct Uploaded {
 /// # Errors
 /// [`Error`]; the tags have not moved then.
 pub async fn publish(registries: &Registries, request: Request, watch: &Watch) -> Result<Outcome> {
-    publish_with(registries, request, async { Ok(Vec::new()) }, watch).await
+    publish_with(registries, request, async { Ok(Vec::new()) }, &|_| Ok(()), watch).await
 }
+
+/// Who is told the warnings about the input, before anything is uploaded.
+pub type Told<'a> = &'a (dyn Fn(&[Problem]) -> Result<()> + Sync);
 
 /// Publishes with further keys that are still being decrypted: that takes
 /// longer than git's answers, so both happen at once. Packing waits for them:
-/// either alone may take most of the memory there is.
+/// either alone may take most of the memory there is. `told` is told what the
+/// input is warned of once it is accepted.
 ///
 /// # Errors
 /// [`Error`]; the tags have not moved then.
@@ -207,6 +238,7 @@ pub async fn publish_with(
     registries: &Registries,
     mut request: Request,
     keys: impl Future<Output = Result<Vec<SigningKey>>>,
+    told: Told<'_>,
     watch: &Watch,
 ) -> Result<Outcome> {
     let started = clock::now();
@@ -218,13 +250,11 @@ pub async fn publish_with(
     let tags: Vec<Tag> =
         request.tags.iter().cloned().chain(request.keep_tag.then_some(keep)).collect();
     let provenance = artifact.provenance(&request, (started, clock::now()));
+    told(&artifact.warnings)?;
     refuse_large_lock(&provenance, artifact.lock.as_ref(), registries.limits().statement)?;
     watch(Event::Step("looking at what is there"));
     let before = look(&store, registries, &artifact, &tags, &request.keys).await?;
     refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
-    if request.dry_run {
-        return Ok(artifact.outcome(&request, tags, Done { dry_run: true, ..Done::default() }));
-    }
     let signers = signers(&request);
     let findings: Vec<&Finding> = before.gathered.findings().collect();
     let present = Present {
@@ -236,12 +266,18 @@ pub async fn publish_with(
         annotations: &artifact.annotations,
     };
     let plan = plan::plan(present, &signers, &provenance.claims(), request.legacy);
+    let run = Run { store: &store, artifact: &artifact, request: &request, plan: &plan, watch };
+    if request.dry_run {
+        let there = |tag: &Tag| !plan.tags.contains(tag);
+        let tags = tags.into_iter().filter(there).collect();
+        let done = run.rehearse(&before, &provenance)?;
+        return Ok(artifact.outcome(&request, tags, done));
+    }
     if plan.is_empty() {
         let statements = lines(before.gathered.findings(), &signers, false);
         let done = Done { statements, unchanged: true, ..Done::default() };
         return Ok(artifact.outcome(&request, tags, done));
     }
-    let run = Run { store: &store, artifact: &artifact, request: &request, plan: &plan, watch };
     let done = run.write(&before, &provenance).await?;
     Ok(artifact.outcome(&request, tags, done))
 }
@@ -332,7 +368,7 @@ impl Artifact {
             layer: self.layer.size,
             files: self.packed.files.len(),
             unchanged: done.unchanged,
-            dry_run: done.dry_run,
+            planned: done.planned,
         }
     }
 }
@@ -343,7 +379,7 @@ struct Done {
     statements: Vec<StatementLine>,
     uploaded: Uploaded,
     unchanged: bool,
-    dry_run: bool,
+    planned: Option<Planned>,
 }
 
 fn annotations(request: &Request, source: &Source) -> Result<Annotations> {
@@ -434,13 +470,9 @@ struct Run<'a> {
 impl Run<'_> {
     async fn write(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
         let digest = self.artifact.subject.digest;
-        (self.watch)(Event::Step("signing"));
-        let mut parcel = self.parcel(provenance)?;
-        let (index, signatures) =
-            (before.gathered.shelf.index.as_ref(), before.gathered.shelf.signatures.as_ref());
-        parcel.preflight(&digest, index, signatures)?;
+        let (parcel, blobs) = self.prepare(before, provenance)?;
         (self.watch)(Event::Step("uploading"));
-        let mut uploaded = self.upload(before, &mut parcel).await?;
+        let mut uploaded = self.upload(blobs).await?;
         (self.watch)(Event::Step("writing manifests"));
         let (pushed, artifact) =
             futures::join!(attach::push(self.store, &digest, &parcel), self.push_artifact());
@@ -472,6 +504,56 @@ impl Run<'_> {
         Ok(Done { statements, uploaded, ..Done::default() })
     }
 
+    /// What [`Run::write`] would do, as far as it can be done without writing.
+    fn rehearse(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
+        let (_, blobs) = self.prepare(before, provenance)?;
+        let signers = signers(self.request);
+        let mut statements = Vec::new();
+        for (signer, missing) in signers.iter().zip(&self.plan.signers) {
+            for (made, predicate_type, format) in [
+                (missing.signature, uris::SIGNATURE, Format::Bundle),
+                (missing.provenance, uris::PROVENANCE, Format::Bundle),
+                (missing.legacy, uris::SIGNATURE, Format::LegacySignature),
+            ] {
+                let signer = signer.clone();
+                statements.extend(made.then_some(PlannedStatement {
+                    predicate_type,
+                    signer,
+                    format,
+                }));
+            }
+        }
+        let planned = Planned {
+            artifact: self.plan.artifact,
+            statements,
+            tags: self.plan.tags.clone(),
+            blobs: blobs.len() as u64,
+            bytes: blobs.iter().map(|blob| blob.descriptor.size).sum(),
+        };
+        Ok(Done {
+            statements: lines(before.gathered.findings(), &signers, false),
+            unchanged: self.plan.is_empty(),
+            planned: Some(planned),
+            ..Done::default()
+        })
+    }
+
+    /// Signs what is missing, and says which blobs are; nothing is written yet.
+    fn prepare(&self, before: &Before, provenance: &Provenance) -> Result<(Parcel, Vec<Blob>)> {
+        let digest = self.artifact.subject.digest;
+        (self.watch)(Event::Step("signing"));
+        let mut parcel = self.parcel(provenance)?;
+        let (index, signatures) =
+            (before.gathered.shelf.index.as_ref(), before.gathered.shelf.signatures.as_ref());
+        parcel.preflight(&digest, index, signatures)?;
+        let mut blobs = parcel.blobs(&digest, signatures)?;
+        if self.plan.artifact {
+            blobs.extend(self.artifact.blobs());
+        }
+        blobs.retain(|blob| !before.blobs.contains(&blob.descriptor.digest));
+        Ok((parcel, blobs))
+    }
+
     /// Signs what the plan misses.
     fn parcel(&self, provenance: &Provenance) -> Result<Parcel> {
         let created = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -493,13 +575,7 @@ impl Run<'_> {
         Ok(parcel)
     }
 
-    async fn upload(&self, before: &Before, parcel: &mut Parcel) -> Result<Uploaded> {
-        let mut blobs = parcel
-            .blobs(&self.artifact.subject.digest, before.gathered.shelf.signatures.as_ref())?;
-        if self.plan.artifact {
-            blobs.extend(self.artifact.blobs());
-        }
-        blobs.retain(|blob| !before.blobs.contains(&blob.descriptor.digest));
+    async fn upload(&self, blobs: Vec<Blob>) -> Result<Uploaded> {
         let uploaded = Uploaded {
             blobs: blobs.len() as u64,
             bytes: blobs.iter().map(|blob| blob.descriptor.size).sum(),
@@ -550,6 +626,7 @@ impl Run<'_> {
             return Err(Error::NotFound {
                 what: self.request.place.name() + "@" + &digest.to_string(),
                 implied: false,
+                nowhere: false,
             });
         }
         let own = own?;
@@ -694,10 +771,13 @@ fn lines<'a>(
 /// The warnings of a judgement, or its problems when they stop the publish.
 ///
 /// # Errors
-/// [`Error::Problems`] with errors, or with `strict` any problem.
+/// [`Error::Problems`] with errors; with `strict` every problem is one.
 pub fn refuse_problems(problems: Vec<Problem>, strict: bool) -> Result<Vec<Problem>> {
-    let stops = |problem: &Problem| strict || problem.severity == Severity::Error;
-    match problems.iter().any(stops) {
+    let problems: Vec<Problem> = match strict {
+        true => problems.into_iter().map(Problem::into_error).collect(),
+        false => problems,
+    };
+    match problems.iter().any(|problem| problem.severity == Severity::Error) {
         true => Err(Error::Problems(problems)),
         false => Ok(problems),
     }

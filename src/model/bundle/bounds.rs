@@ -10,7 +10,6 @@
 use super::{
     check::{FileFacts, Options},
     problem::{Problem, Severity, code},
-    select::BUNDLE_TOO_LARGE,
 };
 
 /// How many of each there may be.
@@ -119,7 +118,7 @@ impl Tally {
         .filter(|(count, limit, ..)| count > limit)
         .map(|(count, limit, subject, what, hint)| {
             let message = format!("{subject} {count} {what}; expected at most {limit}");
-            Problem::error(BUNDLE_TOO_LARGE, message).hint(hint)
+            Problem::error(code::BUNDLE_TOO_LARGE, message).hint(hint)
         })
         .collect()
     }

@@ -6,7 +6,10 @@
 
 use crate::model::digest::Digest;
 
-use super::need::{Need, Target};
+use super::{
+    need::{Need, Target},
+    problem::{Code, Problem, code},
+};
 
 /// Something that was resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct Lock {
 /// One demand on a lock that is not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockFailure {
+    /// The rule: [`code::LOCK_UNRESOLVED`] or [`code::LOCK_UNPINNED`].
+    pub code: Code,
     /// What the manifests name.
     pub need: Need,
     /// What is wrong with it; one sentence.
@@ -59,10 +64,21 @@ pub struct LockFailure {
     pub certain: bool,
 }
 
+impl LockFailure {
+    /// The failure as a problem of the input, at the file that names it.
+    pub fn problem(&self) -> Problem {
+        let Need { reference, path, file, object, .. } = &self.need;
+        Problem::error(self.code, format!("`{reference}` at `{path}`: {}", self.reason))
+            .in_file(file)
+            .about(object)
+    }
+}
+
 impl Lock {
     /// What `--lock require` fails on: everything unresolved.
     pub fn require(&self) -> Vec<LockFailure> {
         let failure = |unresolved: &Unresolved| LockFailure {
+            code: code::LOCK_UNRESOLVED,
             need: unresolved.need.clone(),
             reason: unresolved.reason.clone(),
             certain: unresolved.absent || matches!(unresolved.need.target, Target::Unknown { .. }),
@@ -75,6 +91,7 @@ impl Lock {
 /// manifest itself. It needs no lock, so it holds with `--lock off` too.
 pub fn require_pinned(needs: &[Need]) -> Vec<LockFailure> {
     let failure = |need: &Need| LockFailure {
+        code: code::LOCK_UNPINNED,
         need: need.clone(),
         reason: match need.target {
             Target::HttpChart { .. } => {

@@ -11,26 +11,15 @@ use super::{
     ignore::Rules,
     names::{Clash, Names},
     path::RelPath,
-    problem::{Code, Problem},
+    problem::{
+        Problem,
+        code::{
+            BUNDLE_TOO_LARGE, EMPTY, FILE_NAME, FILE_TOO_LARGE, FILE_TYPE, NAME_COLLISION, SYMLINK,
+            UNREADABLE,
+        },
+    },
     unpack::Limits,
 };
-
-/// A symbolic link that is not followed.
-pub const SYMLINK: Code = Code("symlink");
-/// A device, a socket or a named pipe.
-pub const FILE_TYPE: Code = Code("file-type");
-/// A name that cannot be in a bundle.
-pub const FILE_NAME: Code = Code("file-name");
-/// Two names that differ only in case.
-pub const NAME_COLLISION: Code = Code("name-collision");
-/// A file beyond a limit.
-pub const FILE_TOO_LARGE: Code = Code("file-too-large");
-/// A bundle beyond a limit.
-pub const BUNDLE_TOO_LARGE: Code = Code("bundle-too-large");
-/// A file or directory that cannot be read.
-pub const UNREADABLE: Code = Code("unreadable");
-/// A bundle without a file.
-pub const EMPTY: Code = Code("empty");
 
 /// The directory of git itself. Never packed, whatever the patterns say: it
 /// can hold credentials, and no commit can contain it.

@@ -23,10 +23,13 @@ use super::{
     reader::CHUNK,
     report,
 };
-use crate::model::{
-    artifact::manifest::Descriptor,
-    digest::{Digest, Hasher},
-    text::brief,
+use crate::{
+    edge::scratch,
+    model::{
+        artifact::manifest::Descriptor,
+        digest::{Digest, Hasher},
+        text::brief,
+    },
 };
 
 /// The list of manifests.
@@ -324,14 +327,13 @@ fn replace(
     target: &Path,
     fill: impl FnOnce(&mut File) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut temp = tempfile::Builder::new()
-        .prefix(TEMP)
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(root)
-        .map_err(at(root))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMP).permissions(Permissions::from_mode(0o666));
+    let mut temp =
+        scratch::track(|| builder.tempfile_in(root), |temp| temp.path()).map_err(at(root))?;
     fill(temp.as_file_mut())?;
     temp.as_file().sync_all().map_err(at(target))?;
-    temp.persist(target).map_err(|error| at(target)(error.error))?;
+    scratch::make(|| temp.persist(target).map_err(|error| error.error)).map_err(at(target))?;
     sync_dir(target.parent().unwrap_or(root))
 }
 

@@ -76,6 +76,11 @@ impl Layout {
         Place::Layout(self.root.to_path_buf())
     }
 
+    /// Whether the directory is there.
+    pub async fn exists(&self) -> bool {
+        tokio::fs::metadata(&self.root).await.is_ok()
+    }
+
     /// Checks that there is a layout, or that one can be made here.
     ///
     /// # Errors

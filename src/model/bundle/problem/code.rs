@@ -14,6 +14,22 @@ macro_rules! codes {
 }
 
 codes! {
+    #[doc = "The bundle has no file."]
+    EMPTY = "empty";
+    #[doc = "The bundle is beyond a limit: bytes, files, objects, or what its manifests name."]
+    BUNDLE_TOO_LARGE = "bundle-too-large";
+    #[doc = "A file is larger than the limit."]
+    FILE_TOO_LARGE = "file-too-large";
+    #[doc = "A name cannot be in a bundle: it is not UTF-8, or has a control character or a backslash."]
+    FILE_NAME = "file-name";
+    #[doc = "Two names are the same on systems that fold case."]
+    NAME_COLLISION = "name-collision";
+    #[doc = "A device, a socket or a named pipe cannot be packed."]
+    FILE_TYPE = "file-type";
+    #[doc = "A symbolic link is not followed."]
+    SYMLINK = "symlink";
+    #[doc = "A file or directory cannot be read."]
+    UNREADABLE = "unreadable";
     #[doc = "A file that is parsed is not UTF-8 text."]
     YAML_ENCODING = "yaml-encoding";
     #[doc = "A file is not valid YAML or JSON."]
@@ -66,6 +82,8 @@ codes! {
     HELMRELEASE_INTERVAL = "helmrelease-interval";
     #[doc = "A chart or an image was not resolved while publishing."]
     LOCK_UNRESOLVED = "lock-unresolved";
+    #[doc = "A chart or an image is not named by its digest, which `--require-pinned` demands."]
+    LOCK_UNPINNED = "lock-unpinned";
     #[doc = "A source object that a chart comes from has no usable URL, chart or source."]
     SOURCE_SHAPE = "source-shape";
     #[doc = "A source object that a chart comes from takes whatever version is newest."]
@@ -80,6 +98,11 @@ codes! {
     NO_OBJECT = "no-object";
     #[doc = "A file, or the bundle, has more problems than are listed."]
     PROBLEM_LIMIT = "problem-limit";
+}
+
+/// What a code means, in a sentence.
+pub fn meaning(code: Code) -> Option<&'static str> {
+    ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
 }
 
 #[cfg(test)]

@@ -93,6 +93,19 @@ impl Problem {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
+    /// The same problem as an error, whatever it was: with `--strict`.
+    pub fn into_error(mut self) -> Self {
+        if self.severity == Severity::Warning {
+            const STRICT: &str = "a warning that `--strict` makes an error";
+            self.severity = Severity::Error;
+            self.hint = Some(match self.hint {
+                Some(hint) => format!("{hint} ({STRICT})"),
+                None => STRICT.to_owned(),
+            });
+        }
+        self
+    }
+
     /// The same problem with a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
