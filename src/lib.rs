@@ -59,6 +59,7 @@
 //! statement ([`flow::discover::gather`]), each checked as it arrives, and
 //! judges ([`model::policy::judge`]).
 
+pub mod api;
 pub mod cli;
 pub mod edge;
 pub mod flow;

@@ -19,11 +19,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::model::{
-    evidence::{Checked, Evidence, Finding, Trust, key::PublicKey, root::TrustRoot},
-    statement::intoto::Statement,
-};
+use crate::model::evidence::{Checked, Evidence, Finding, Trust, key::PublicKey, root::TrustRoot};
 
+pub mod duration;
 pub mod expression;
 mod judge;
 pub mod pattern;
@@ -315,7 +313,7 @@ impl StatementDemand {
         if self.conditions.is_empty() {
             return Ok(());
         }
-        let statement = seen.statement.map_or(Value::Null, Statement::to_value);
+        let statement = seen.statement.map_or(&Value::Null, |statement| &statement.outline);
         let artifact = json!({
             "digest": context.subject.to_string(),
             "annotations": context.annotations,
@@ -324,7 +322,7 @@ impl StatementDemand {
         });
         let predicate = seen.predicate();
         for Condition { expression, message } in &self.conditions {
-            let input = Input { statement: &statement, predicate, artifact: &artifact };
+            let input = Input { statement, predicate, artifact: &artifact };
             let found = match expression.evaluate(input) {
                 Ok(true) => continue,
                 Ok(false) => format!("`{}` is false", expression.as_str()),
