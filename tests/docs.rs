@@ -174,11 +174,15 @@ fn commands(page: &str) -> Vec<(String, Vec<String>)> {
         let inline = line.split('`').skip(1).step_by(2);
         for text in inline.chain([code]).filter_map(|text| text.strip_prefix("sluicegate ")) {
             let before_pipe = text.split([';', '|', '>', '`']).next().unwrap_or(text);
-            let mut words = before_pipe.split_whitespace();
+            let mut words = before_pipe.split_whitespace().peekable();
             let Some(verb) = words.next().filter(|verb| is_verb(verb)) else { continue };
+            let mut verb = verb.to_owned();
+            if let (true, Some(inner)) = (verb == "policy", words.next_if(|word| is_verb(word))) {
+                verb = format!("{verb} {inner}");
+            }
             let flags = words.filter(|word| word.starts_with('-') && word.len() > 1);
             let flags = flags.map(|word| word.split('=').next().unwrap_or(word).to_owned());
-            found.push((verb.to_owned(), flags.collect()));
+            found.push((verb, flags.collect()));
         }
     }
     found
@@ -195,7 +199,7 @@ fn has_word(text: &str, word: &str) -> bool {
 
 fn help_of(verb: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
-        .args([verb, "--help"])
+        .args(verb.split(' ').chain(["--help"]))
         .output()
         .expect("run the program");
     assert!(output.status.success(), "`sluicegate {verb} --help` failed");

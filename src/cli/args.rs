@@ -6,6 +6,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::reference::{Reference, Tag};
 
+pub mod demands;
+
+use demands::{Demands, PolicyVerb};
+
 /// Makes an OCI registry a source of truth a cluster can trust.
 #[derive(Debug, Parser)]
 #[command(
@@ -59,9 +63,9 @@ pub enum Output {
     Json,
     /// The same as YAML.
     Yaml,
-    /// SARIF 2.1.0 (`check` and `publish`).
+    /// SARIF 2.1.0 (`check`, `publish` and `policy check`).
     Sarif,
-    /// GitHub workflow annotations (`check` and `publish`).
+    /// GitHub workflow annotations (`check`, `publish` and `policy check`).
     Github,
 }
 
@@ -86,11 +90,12 @@ pub enum Verb {
   sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --tag latest \\
       --key env://SIGNING_KEY -o json")]
     Publish(Box<Publish>),
-    /// Decide whether an artifact is signed by a key
+    /// Decide whether an artifact is what a policy, a key or an identity demands
     #[command(after_long_help = "Examples:
   sluicegate verify oci://registry.example/shop/config:1.4.0 --key cosign.pub
+  sluicegate verify oci://registry.example/shop/config:1.4.0 --policy policy.yaml
   sluicegate verify oci-layout:./out:1.4.0 --key cosign.pub --require-provenance -o json")]
-    Verify(Verify),
+    Verify(Box<Verify>),
     /// Show an artifact and everything attached to it as a tree
     #[command(after_long_help = "Examples:
   sluicegate inspect oci://registry.example/shop/config:1.4.0
@@ -99,7 +104,7 @@ pub enum Verb {
     /// Verify an artifact, then extract it
     #[command(after_long_help = "Examples:
   sluicegate pull oci://registry.example/shop/config:1.4.0 ./out --key cosign.pub")]
-    Pull(Pull),
+    Pull(Box<Pull>),
     /// Show what would change in the cluster between two artifacts or directories
     ///
     /// Nothing is verified: this shows, and does not tell whom to trust. `verify` and `pull` do.
@@ -116,6 +121,12 @@ pub enum Verb {
   sluicegate attest oci://registry.example/shop/config:1.4.0 \\
       --type https://in-toto.io/attestation/test-result/v0.1 --predicate result.json --key test.key")]
     Attest(Attest),
+    /// Check, write and test policies
+    Policy {
+        /// What to do with them
+        #[command(subcommand)]
+        verb: PolicyVerb,
+    },
     /// Print a completion script
     #[command(after_long_help = "Examples:
   sluicegate completions bash > /etc/bash_completion.d/sluicegate")]
@@ -266,12 +277,9 @@ pub struct Verify {
     /// What to verify
     #[arg(value_name = "REFERENCE")]
     pub reference: Reference,
-    /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true, required = true)]
-    pub key: Vec<String>,
-    /// Demand provenance by a given key that agrees with the manifest
-    #[arg(long)]
-    pub require_provenance: bool,
+    /// What must be known.
+    #[command(flatten)]
+    pub demands: Demands,
     /// Read the layers as well and check their bytes (always done on a layout)
     #[arg(long)]
     pub deep: bool,
@@ -303,19 +311,14 @@ pub struct Pull {
     /// Where to: a directory that does not exist yet, or is empty
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
+    /// What must be known.
+    #[command(flatten)]
+    pub demands: Demands,
+    /// Extract without verifying anything
     #[arg(
         long,
-        value_name = "KEY",
-        allow_hyphen_values = true,
-        required_unless_present = "unsafe_skip_verification"
+        conflicts_with_all = ["key", "policy", "certificate_identity", "require_provenance"]
     )]
-    pub key: Vec<String>,
-    /// Demand provenance by a given key that agrees with the manifest
-    #[arg(long)]
-    pub require_provenance: bool,
-    /// Extract without verifying anything
-    #[arg(long, conflicts_with_all = ["key", "require_provenance"])]
     pub unsafe_skip_verification: bool,
     /// The most bytes that are extracted
     #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024)]

@@ -22,16 +22,19 @@ pub mod view;
 
 mod attest;
 mod check;
+mod demands;
 mod diff;
 pub mod diff_report;
 mod inspect;
 mod keygen;
+mod obligations;
+pub mod policy;
 mod publish;
 mod pull;
 mod sign;
 mod verify;
 
-use args::{Cli, Output, Verb};
+use args::{Cli, Output, Verb, demands::PolicyVerb};
 use output::Printer;
 
 /// How long threads may take to remove their temporary files after Ctrl-C.
@@ -62,12 +65,17 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
         Verb::Keygen(args) => keygen::run(&args, printer),
         Verb::Check(args) => check::run(&args, printer),
         Verb::Publish(args) => block_on(publish::run(*args, printer)),
-        Verb::Verify(args) => block_on(verify::run(args, printer)),
+        Verb::Verify(args) => block_on(verify::run(*args, printer)),
         Verb::Inspect(args) => block_on(inspect::run(args, printer)),
-        Verb::Pull(args) => block_on(pull::run(args, printer)),
+        Verb::Pull(args) => block_on(pull::run(*args, printer)),
         Verb::Diff(args) => block_on(diff::run(args, printer)),
         Verb::Sign(args) => block_on(sign::run(args, printer)),
         Verb::Attest(args) => block_on(attest::run(args, printer)),
+        Verb::Policy { verb } => match verb {
+            PolicyVerb::Check(args) => policy::check::run(&args, printer),
+            PolicyVerb::Init(args) => block_on(policy::init::run(args, printer)),
+            PolicyVerb::Test(args) => block_on(policy::test::run(args, printer)),
+        },
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sluicegate", &mut script);
@@ -99,6 +107,11 @@ impl Verb {
             Verb::Diff(_) => "diff",
             Verb::Sign(_) => "sign",
             Verb::Attest(_) => "attest",
+            Verb::Policy { verb } => match verb {
+                PolicyVerb::Check(_) => "policy check",
+                PolicyVerb::Init(_) => "policy init",
+                PolicyVerb::Test(_) => "policy test",
+            },
             Verb::Completions { .. } => "completions",
             Verb::Man { .. } => "man",
         }
@@ -119,6 +132,11 @@ fn stdin_readers(verb: &Verb) -> Vec<&'static str> {
         Verb::Inspect(args) => (None, None, Some(&args.registry)),
         Verb::Pull(args) => (None, None, Some(&args.registry)),
         Verb::Diff(args) => (None, None, Some(&args.registry)),
+        Verb::Policy { verb } => match verb {
+            PolicyVerb::Check(_) => (None, None, None),
+            PolicyVerb::Init(args) => (None, None, Some(&args.registry)),
+            PolicyVerb::Test(args) => (None, None, Some(&args.registry)),
+        },
         Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
     };
     let readers = [
@@ -140,7 +158,11 @@ fn allowed(cli: &Cli) -> Result<(), Error> {
         ));
     }
     let report = matches!(cli.global.output, Output::Sarif | Output::Github);
-    match report && !matches!(cli.verb, Verb::Check(_) | Verb::Publish(_)) {
+    let reports = matches!(
+        cli.verb,
+        Verb::Check(_) | Verb::Publish(_) | Verb::Policy { verb: PolicyVerb::Check(_) }
+    );
+    match report && !reports {
         true => Err(Error::usage(
             format!("`{}` cannot print `sarif` or `github`", cli.verb.name()),
             "use `-o text`, `-o json` or `-o yaml`",

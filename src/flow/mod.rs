@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod keygen;
 pub mod lock;
 pub mod pack;
+pub mod policy;
 pub mod publish;
 pub mod pull;
 pub mod sign;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 pub mod code;
 mod fields;
+pub mod first;
 mod obligation;
 mod read;
 mod signer;

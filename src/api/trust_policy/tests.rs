@@ -342,7 +342,7 @@ fn every_problem_is_told_at_once_with_its_place() {
         .iter()
         .map(|p| p.place.as_ref().map(|place| (place.start.line, place.start.column)).unwrap())
         .collect();
-    assert_eq!(places, [(8, 7), (10, 48), (11, 13), (12, 7), (14, 29), (15, 18)], "{problems:#?}");
+    assert_eq!(places, [(8, 7), (10, 49), (11, 13), (12, 7), (14, 29), (15, 18)], "{problems:#?}");
     let paths: Vec<&str> =
         problems.iter().map(|p| p.place.as_ref().unwrap().path.as_str()).collect();
     assert_eq!(paths[1], "spec.require[0].signers[0].identity.subjectPattern");

@@ -28,6 +28,7 @@ pub mod pattern;
 pub mod rule;
 pub mod signers;
 mod verdict;
+pub mod words;
 
 use expression::{Condition, Input};
 pub use judge::{Decision, MetBy, Reading, Ruling, Standing, judge, standing};
