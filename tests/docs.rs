@@ -119,12 +119,13 @@ fn commands_exist() {
 fn commands_are_found() {
     let page = "Run\n\n    $ sluicegate verify oci://h/r:1 \\\n        --key cosign.pub -o json\n\nor\n\n\
                 ```sh\nsluicegate publish ./config oci://h/r:1 --tag a,b | cat --all\n```\n\
-                and `sluicegate keygen --output-key-prefix ci`; not sluicegate itself --really.\n";
+                and `sluicegate keygen --output-key-prefix ci`; `sluicegate policy init --from x`; not sluicegate itself --really.\n";
     let found: Vec<(String, Vec<String>)> = commands(page);
     let expected = [
         ("verify", vec!["--key", "-o"]),
         ("publish", vec!["--tag"]),
         ("keygen", vec!["--output-key-prefix"]),
+        ("policy init", vec!["--from"]),
     ];
     let expected: Vec<(String, Vec<String>)> = expected
         .into_iter()
@@ -177,7 +178,9 @@ fn commands(page: &str) -> Vec<(String, Vec<String>)> {
             let mut words = before_pipe.split_whitespace().peekable();
             let Some(verb) = words.next().filter(|verb| is_verb(verb)) else { continue };
             let mut verb = verb.to_owned();
-            if let (true, Some(inner)) = (verb == "policy", words.next_if(|word| is_verb(word))) {
+            if verb == "policy"
+                && let Some(inner) = words.next_if(|word| is_verb(word))
+            {
                 verb = format!("{verb} {inner}");
             }
             let flags = words.filter(|word| word.starts_with('-') && word.len() > 1);

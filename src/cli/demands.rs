@@ -40,6 +40,10 @@ pub struct Demanded {
 /// [`Error::Usage`] for none and for more than one of the ways, and what keeps
 /// keys, policies and trust roots from being read.
 pub fn demanded(args: &Demands, printer: &Printer) -> Result<Demanded> {
+    // clap does not ask for what an exclusive flag excludes.
+    if args.policy.is_none() && !args.secret.is_empty() {
+        return Err(Error::usage("`--secret` is for `--policy`", "leave it out"));
+    }
     let root = args.trusted_root.as_deref().map(policy::trust_root).transpose()?;
     let demanded = match (&args.policy, &args.certificate_identity) {
         (Some(path), _) => {

@@ -258,7 +258,17 @@ pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name: String = name.chars().take(64).collect();
     let distance = |known: &&&str| {
         let plain = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
-        edits(&plain(&name), &plain(known))
+        let (name, known) = (plain(&name), plain(known));
+        // Letters in another order are one slip.
+        let sorted = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.sort_unstable();
+            letters
+        };
+        match name != known && sorted(&name) == sorted(&known) {
+            true => 1,
+            false => edits(&name, &known),
+        }
     };
     let near = known.iter().min_by_key(distance)?;
     let allowed = match name.chars().count() {
@@ -302,6 +312,7 @@ mod tests {
             ("max_age", Some("maxAge")),
             ("MAXAGE", Some("maxAge")),
             ("signer", Some("signers")),
+            ("maxAeg", Some("maxAge")),
             ("unrelated", None),
             ("", None),
         ] {

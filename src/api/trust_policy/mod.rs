@@ -91,7 +91,7 @@ macro_rules! obligation {
             pub statement: Option<String>,
             /// Who may sign it; each entry is one signer for the threshold.
             #[serde(skip_serializing_if = "Vec::is_empty")]
-            #[schemars(length(max = 100))]
+           #[schemars(default)]
             pub signers: Vec<Signer>,
             /// How many of the signers must have signed, each with a key or an
             /// identity of its own; 1 unless said otherwise.
@@ -103,6 +103,7 @@ macro_rules! obligation {
             pub max_age: Option<String>,
             /// What else it must say; every condition must hold.
             #[serde(skip_serializing_if = "Vec::is_empty", rename = "where")]
+            #[schemars(default)]
             pub conditions: Vec<Condition>,
             /// `provenance`: the builder's id, exactly.
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +123,7 @@ macro_rules! obligation {
             pub tag: Option<Tag>,
             /// `test-result`: the configurations that must have been tested.
             #[serde(skip_serializing_if = "Vec::is_empty")]
+            #[schemars(default)]
             pub configurations: Vec<String>,
             /// `verification-summary`: the verifier's id.
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,9 +140,11 @@ macro_rules! obligation {
             $(
                 /// Instead of a statement: one of these must be met.
                 #[serde(skip_serializing_if = "Vec::is_empty")]
+                #[schemars(default)]
                 pub any: Vec<$part>,
                 /// Instead of a statement: each of these must be met.
                 #[serde(skip_serializing_if = "Vec::is_empty")]
+                #[schemars(default)]
                 pub all: Vec<$part>,
             )?
         }
@@ -254,6 +258,7 @@ pub struct GithubActions {
     /// The events that may start it; without any, every one but
     /// `pull_request_target`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub events: Vec<String>,
 }
 
@@ -284,6 +289,7 @@ pub struct Source {
     pub repository: Option<String>,
     /// Refs, any of them; globs: `*` stops at `/`, `**` does not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub refs: Vec<String>,
     /// The directory in the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -350,7 +356,43 @@ pub fn schema() -> Schema {
             property.insert("const".into(), value.into());
         }
     }
+    if let Some(fields) = schema.as_object_mut() {
+        fields.values_mut().for_each(without_null);
+    }
     schema
+}
+
+/// A field that may be left out may not be `null` all the same: that would look
+/// like a demand and be none.
+fn without_null(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    let null = |value: &Value| *value == "null" || value.get("type").is_some_and(|t| t == "null");
+    let mut only = None;
+    match value {
+        Value::Object(fields) => {
+            fields.remove("default");
+            if let Some(Value::Array(types)) = fields.get_mut("type") {
+                types.retain(|name| !null(name));
+                if let [name] = types.as_slice() {
+                    let name = name.clone();
+                    fields.insert("type".into(), name);
+                }
+            }
+            if let Some(Value::Array(choices)) = fields.get_mut("anyOf") {
+                choices.retain(|choice| !null(choice));
+                if let [choice] = choices.as_slice() {
+                    only = choice.as_object().cloned();
+                }
+            }
+            if let Some(choice) = only {
+                fields.remove("anyOf");
+                fields.extend(choice);
+            }
+            fields.values_mut().for_each(without_null);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_null),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::{
     bundle::{path::RelPath, problem::Problem},
+    evidence::identity::{Claims, Identity, Signer},
     policy::{
         Demand,
         rule::{Rule, provenance::LockDemand},
@@ -386,6 +387,61 @@ fn an_unusable_key_is_refused() {
         Ok(read) => assert_eq!(read.policy.demands()[0].signers.len(), 1),
         Err(problems) => assert!(problems[0].message.contains("not supported"), "{problems:#?}"),
     }
+}
+
+fn identity(issuer: &str, subject: &str, claims: Claims) -> Signer {
+    Signer::Identity(Box::new(Identity { issuer: issuer.into(), subject: subject.into(), claims }))
+}
+
+/// What is written is read back as the same, whatever a certificate says.
+#[test]
+fn a_first_policy_is_read_back() {
+    let workflow = "https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main";
+    let claims = Claims {
+        repository: Some("https://github.com/acme/shop".into()),
+        reference: Some("refs/heads/main".into()),
+        repository_id: Some("1234".into()),
+        build_config: Some(workflow.into()),
+        trigger: Some("push".into()),
+        ..Claims::default()
+    };
+    let github = identity("https://token.actions.githubusercontent.com", workflow, claims);
+    let keys = crate::model::evidence::key::PublicKey::from_pem(pem().as_bytes()).unwrap();
+    let hostile = "x: y # \"'\n- {a}\u{202e}\u{1}";
+    let signers = vec![
+        github,
+        Signer::Key(keys[0].fingerprint()),
+        identity("https://i.example", "ada@acme.example", Claims::default()),
+        identity(hostile, hostile, Claims::default()),
+        identity("true", "0x10", Claims::default()),
+    ];
+    let draft = first::Draft {
+        name: "shop".into(),
+        from: format!("oci://h/{hostile}"),
+        digest: "sha256:0".into(),
+        keys,
+        signatures: signers.clone(),
+        provenance: vec![first::Built {
+            signers: signers.clone(),
+            builder: hostile.into(),
+            build_type: "null".into(),
+            facts: None,
+            lock: Some(LockDemand::Required),
+            tag: false,
+        }],
+        others: vec![first::Stated { statement: "https://x.example/p".into(), signers }],
+    };
+    let text = first::write(&draft);
+    let read = read_text(&text).unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"));
+    let demands = read.policy.demands();
+    assert_eq!(demands.len(), 3);
+    for demand in &demands {
+        let named = |signer: &Signer| demand.signers.iter().any(|entry| entry.who.is(signer));
+        assert!(draft.signatures.iter().all(named), "{text}");
+    }
+    let Rule::Provenance(rule) = &demands[1].rule else { panic!("provenance") };
+    assert_eq!((rule.builder.as_deref(), rule.lock), (Some(hostile), Some(LockDemand::Required)));
+    assert!(text.contains("repositoryId: \"1234\"") && !text.contains('\u{202e}'));
 }
 
 proptest::proptest! {
