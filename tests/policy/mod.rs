@@ -3,6 +3,8 @@
 //! policies; on layouts and on the registry of [`crate::support`].
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
+// No condition keeps a worker busy.
+mod expressions;
 // Each field of a policy flips a verdict.
 mod fields;
 // The examples, and the page that is made of the code.

@@ -159,3 +159,22 @@ fn a_registry_is_judged_like_a_layout() {
     let view = shop.judge_at(&reference.replace("1.0.0", "2.0.0"), &require, "").code(3).json();
     assert_eq!(view["reasons"][0]["code"], "not-found");
 }
+
+/// conforma EC-1993: rules with a time are judged at the time that it is, whoever
+/// says it is another.
+#[test]
+fn conforma_ec_1993_nobody_sets_the_time() {
+    let shop = Shop::published();
+    let line =
+        "statement: signature\nsigners: [{key: {file: a.pub}, validUntil: 2020-01-01T00:00:00Z}]";
+    shop.write("policy.yaml", &policy(&obligation(line), ""));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+    command.args(["verify", ARTIFACT, "--policy", "policy.yaml"]);
+    let output = shop.set(&mut command).env("SOURCE_DATE_EPOCH", "1500000000").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let help = shop.run(&["verify", "--help"]).code(0).out;
+    for flag in ["--time", "--now", "--effective-time", "--at"] {
+        let known = help.split_whitespace().any(|word| word == flag);
+        assert!(!known, "`{flag}` would set the time");
+    }
+}
