@@ -297,6 +297,15 @@ pub struct Inspect {
     /// Tell which statements these public keys made; repeatable
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub key: Vec<String>,
+    /// Tell which statements are by those whom this TrustPolicy names, and which count for it
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub policy: Option<PathBuf>,
+    /// The directory that stands for a Secret of the policy; repeatable
+    #[arg(long, value_name = "NAME=DIR", requires = "policy", conflicts_with = "key")]
+    pub secret: Vec<String>,
+    /// Who vouches for identities, instead of the policy's trust root
+    #[arg(long, value_name = "FILE", requires = "policy", conflicts_with = "key")]
+    pub trusted_root: Option<PathBuf>,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,

@@ -1,7 +1,10 @@
 //! What `verify` and `pull` demand, from the command line: a policy's file, keys
 //! or an identity.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     flow::{
@@ -44,17 +47,12 @@ pub fn demanded(args: &Demands, printer: &Printer) -> Result<Demanded> {
     if args.policy.is_none() && !args.secret.is_empty() {
         return Err(Error::usage("`--secret` is for `--policy`", "leave it out"));
     }
+    if let Some(path) = &args.policy {
+        return by_file(path, &args.secret, args.trusted_root.as_deref(), printer);
+    }
     let root = args.trusted_root.as_deref().map(policy::trust_root).transpose()?;
-    let demanded = match (&args.policy, &args.certificate_identity) {
-        (Some(path), _) => {
-            let besides = Besides { secrets: secrets(&args.secret)?, root };
-            let name = path.file_name().and_then(|name| RelPath::new(name.to_str()?).ok());
-            let base = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
-            let loaded = policy::load(path, name.as_ref(), &besides);
-            let loaded = loaded.inspect_err(|error| show(error, &base, printer))?;
-            Demanded { policy: loaded.policy, digest: Some(loaded.digest) }
-        }
-        (None, Some(subject)) => {
+    let demanded = match &args.certificate_identity {
+        Some(subject) => {
             let issuer = args.certificate_oidc_issuer.clone().unwrap_or_default();
             let who = Who::Identity {
                 issuer: Matcher::Exact(issuer),
@@ -64,8 +62,8 @@ pub fn demanded(args: &Demands, printer: &Printer) -> Result<Demanded> {
             let policy = Policy::by(vec![SignerEntry::always(who)], args.require_provenance);
             Demanded { policy: Policy { root: Some(root), ..policy }, digest: None }
         }
-        (None, None) if args.key.is_empty() => return Err(nobody()),
-        (None, None) => {
+        None if args.key.is_empty() => return Err(nobody()),
+        None => {
             let policy = Policy::by_keys(keys::public(&args.key)?, args.require_provenance);
             Demanded { policy: Policy { root, ..policy }, digest: None }
         }
@@ -74,6 +72,28 @@ pub fn demanded(args: &Demands, printer: &Printer) -> Result<Demanded> {
         printer.warn(&warning);
     }
     Ok(demanded)
+}
+
+/// Reads a policy's file; shows every problem of it.
+///
+/// # Errors
+/// As [`policy::load`] and [`policy::trust_root`].
+pub fn by_file(
+    path: &Path,
+    secret: &[String],
+    root: Option<&Path>,
+    printer: &Printer,
+) -> Result<Demanded> {
+    let root = root.map(policy::trust_root).transpose()?;
+    let besides = Besides { secrets: secrets(secret)?, root };
+    let name = path.file_name().and_then(|name| RelPath::new(name.to_str()?).ok());
+    let base = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+    let loaded = policy::load(path, name.as_ref(), &besides)
+        .inspect_err(|error| show(error, &base, printer))?;
+    if let Some(warning) = policy::stale(&loaded.policy) {
+        printer.warn(&warning);
+    }
+    Ok(Demanded { policy: loaded.policy, digest: Some(loaded.digest) })
 }
 
 fn nobody() -> Error {

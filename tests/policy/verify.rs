@@ -178,3 +178,27 @@ fn conforma_ec_1993_nobody_sets_the_time() {
         assert!(!known, "`{flag}` would set the time");
     }
 }
+
+#[test]
+fn inspect_tells_who_is_named_and_what_counts() {
+    let shop = Shop::published();
+    shop.run(&["sign", ARTIFACT, "--key", "b.key"]).code(0);
+    let line = format!("statement: provenance\n{BY_A}\nbuilder: https://other.example");
+    shop.write("policy.yaml", &policy(&obligation(&line), ""));
+    let inspect = ["inspect", ARTIFACT, "--policy", "policy.yaml", "-o", "json"];
+    let view = shop.run(&inspect).code(0).json();
+    let reason = |kind: &str| {
+        let statements = view["statements"].as_array().unwrap();
+        let found = statements.iter().find(|s| s["type"].as_str().unwrap().contains(kind));
+        found.unwrap()["reason"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(reason("provenance").contains("does not count: the builder"), "{view:#}");
+    let results: Vec<&str> = view["statements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|statement| statement["result"].as_str().unwrap())
+        .collect();
+    assert!(results.contains(&"verified") && results.contains(&"untrusted"), "{view:#}");
+    shop.run(&[&inspect[..], &["--key", "a.pub"]].concat()).code(2);
+}
