@@ -59,7 +59,7 @@
 //! `sluicegate verify --policy` loads a policy ([`flow::policy::load`],
 //! [`api::trust_policy`]), resolves once ([`flow::verify::resolve`]), gathers every
 //! statement ([`flow::discover::gather`]), each checked as it arrives, and
-//! judges ([`model::policy::judge`]).
+//! judges ([`model::policy::judge()`]).
 
 pub mod api;
 pub mod cli;

@@ -277,12 +277,12 @@ pub struct Verify {
     /// What to verify
     #[arg(value_name = "REFERENCE")]
     pub reference: Reference,
-    /// What must be known.
-    #[command(flatten)]
-    pub demands: Demands,
     /// Read the layers as well and check their bytes (always done on a layout)
     #[arg(long)]
     pub deep: bool,
+    /// What must be known.
+    #[command(flatten)]
+    pub demands: Demands,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,
@@ -320,9 +320,6 @@ pub struct Pull {
     /// Where to: a directory that does not exist yet, or is empty
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// What must be known.
-    #[command(flatten)]
-    pub demands: Demands,
     /// Extract without verifying anything
     #[arg(
         long,
@@ -332,6 +329,9 @@ pub struct Pull {
     /// The most bytes that are extracted
     #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024)]
     pub max_size: u64,
+    /// What must be known.
+    #[command(flatten)]
+    pub demands: Demands,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,

@@ -115,6 +115,9 @@ two levels deep. All that it says must hold of one and the same statement:
   statement claims; with neither it does not count.
 - `where`: conditions in CEL.
 
+`statement` is one of the words below, or a predicate type: an absolute URI, compared exactly. `statement: promotion` is
+not supported yet.
+
 `spec.trustedRoot` (`file` or `secretRef`) names who vouches for identities; without it they are judged by the
 public-good root that the program carries. A `secretRef` in a file needs `--secret NAME=DIR`, the directory with the
 Secret's files.
@@ -136,6 +139,8 @@ fn section(path: &str, level: usize) -> String {
     let lines = header(path);
     let (title, rest) = lines[0].split_once(": ").unwrap_or((&lines[0], ""));
     let title = match lines[0].strip_prefix("`statement: ") {
+        // A title in angle brackets would be taken for HTML.
+        Some("<URI>`: any statement of that predicate type.") => "Any predicate type".to_owned(),
         Some(after) => after.split('`').next().unwrap().to_owned(),
         None => title.to_owned(),
     };

@@ -7,7 +7,7 @@
 //!
 //! Judging takes two steps, because statements are many and large and are read
 //! one by one. [`Policy::exhibit`] looks at one statement while its bytes are
-//! there and keeps how it stands for each demand; [`judge`] puts these together
+//! there and keeps how it stands for each demand; [`judge()`] puts these together
 //! and decides.
 //!
 //! A verdict is accepted, rejected or unknown. It is monotone: no further
