@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sluicegate::{
+    api::trust_policy::{self, Given, Missing},
     edge::{
         registry::parsers,
         signer::{self, SignerError},
@@ -29,6 +30,10 @@ use sluicegate::{
         },
         digest::Digest,
         evidence::{self, Format, Found, key::PublicKey},
+        policy::{
+            expression::{Expression, Input},
+            words,
+        },
         reference::{Reference, Repository, Tag},
         statement::{
             attachment::{self, Legacy},
@@ -43,22 +48,55 @@ use sluicegate::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name, which is also that of its file and of its corpus.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("bundle", bundle),
     ("challenge", challenge),
     ("chart_index", chart_index),
     ("constraint", constraint),
     ("docker_config", docker_config),
+    ("expression", expression),
     ("ignore", ignore),
     ("key", key),
     ("legacy", legacy),
     ("manifest", manifest),
+    ("policy", policy),
     ("provenance", provenance),
     ("reference", reference),
     ("statement", statement),
     ("unpack", unpack),
     ("yaml", yaml),
 ];
+
+/// Conditions: what is read is answered in bounded time, and alike each time.
+pub fn expression(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(expression) = Expression::parse(text) else { return };
+    let predicate = serde_json::json!({
+        "a": [1, 2.5, "x", null, {"name": "x", "list": [1, 2, 3]}], "n": "aab", "x": -3,
+        "packages": [{"name": "y", "list": [1, 2, 3]}], "y": {"z": true},
+    });
+    let statement = serde_json::json!({"subject": [], "predicateType": "p"});
+    let artifact = serde_json::json!({"tag": "1", "annotations": {}});
+    let input = Input { statement: &statement, predicate: &predicate, artifact: &artifact };
+    assert_eq!(expression.evaluate(input), expression.evaluate(input));
+}
+
+/// Policies: whatever loads demands something of somebody, and can be said.
+pub fn policy(data: &[u8]) {
+    let given = Given { bytes: data, file: None, root: None };
+    let read = trust_policy::read(given, &mut |_| {
+        Err(Missing { message: "it is not there".into(), hint: "look".into() })
+    });
+    match read {
+        Ok(read) => {
+            let demands = read.policy.demands();
+            assert!(!demands.is_empty());
+            assert!(demands.iter().all(|d| (1..=d.signers.len()).contains(&d.threshold)));
+            assert_eq!(words::sentences(&read.policy).len(), read.policy.require.len());
+        }
+        Err(problems) => assert!(!problems.is_empty() && problems.len() <= 100),
+    }
+}
 
 /// Bundles and envelopes: nothing that a fuzzer makes up verifies.
 pub fn bundle(data: &[u8]) {

@@ -165,7 +165,8 @@ pub fn sarif(problems: &[Problem], base: &str, version: &str) -> String {
 /// A rule, described by the problem of it that says most.
 fn rule(problem: &Problem) -> Value {
     let name = problem.code.0;
-    let uri = format!("{}/blob/main/docs/check.md#{name}", env!("CARGO_PKG_REPOSITORY"));
+    let page = if name.starts_with("policy-") { "policy" } else { "check" };
+    let uri = format!("{}/blob/main/docs/{page}.md#{name}", env!("CARGO_PKG_REPOSITORY"));
     let hint = problem.hint.clone().unwrap_or_else(|| format!("See {uri}"));
     json!({
         "id": name,

@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod keygen;
 pub mod lock;
 pub mod pack;
+pub mod policy;
 pub mod progress;
 pub mod publish;
 pub mod pull;

@@ -230,6 +230,11 @@ impl Case {
         }
     }
 
+    /// Looks at statements by a policy, without judging them.
+    pub fn examiner(policy: Policy, reference: &Reference, artifact: &Artifact) -> Examine {
+        Arc::new(Self::new(policy, reference, artifact)).examine()
+    }
+
     /// Looks at statements by the policy.
     pub fn examine(self: &Arc<Self>) -> Examine {
         let (case, trust) = (Arc::clone(self), self.policy.trust());
