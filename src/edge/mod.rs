@@ -6,6 +6,7 @@ pub mod ci;
 pub mod clock;
 pub mod files;
 pub mod git;
+pub mod keyless;
 pub mod registry;
 pub mod secret;
 pub mod signer;
