@@ -1,25 +1,180 @@
-//! Keys and passwords from the command line and the environment.
+//! Who signs: keys, passwords and identities from the command line and the
+//! environment.
 
-use std::io::{self, IsTerminal, Read};
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use zeroize::Zeroizing;
 
 use crate::{
-    edge::signer::{self, SignerError, SigningKey},
-    flow::error::{Error, Result},
-    model::evidence::key::PublicKey,
+    edge::{
+        clock,
+        keyless::{TimestampAuthority, http::Http, identity},
+        signer::{self, SignerError, SigningKey},
+    },
+    flow::{
+        error::{Error, Result},
+        seal::{Keyless, Signers},
+    },
+    model::{
+        evidence::{
+            key::PublicKey,
+            root::{EMBEDDED_AT, TrustRoot},
+            services::{self, Services},
+        },
+        source::ci::Ci,
+    },
 };
 
-use super::{args, output::Printer};
+use super::{args, context, output::Printer};
 
 /// The longest password that is read from standard input.
 const MAX_PASSWORD: u64 = 64 * 1024;
+
+/// The largest trust root or signing configuration that is read, in bytes.
+const MAX_CONFIG: u64 = 4 * 1024 * 1024;
+
+/// Who was asked to sign.
+#[derive(Debug)]
+pub struct Given {
+    keys: Vec<String>,
+    password: args::Password,
+    keyless: args::Keyless,
+    ca_file: Option<PathBuf>,
+    timeout: Duration,
+}
+
+impl Given {
+    /// Takes the flags; exactly one of `--key` and `--keyless` must be there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], with the identity that is available here.
+    pub fn new(
+        keys: Vec<String>,
+        password: args::Password,
+        keyless: args::Keyless,
+        registry: &args::Registry,
+    ) -> Result<Self> {
+        if keys.is_empty() && !keyless.keyless {
+            let here = match identity::Source::find(None) {
+                Ok(source) => format!("the identity of {source}"),
+                Err(error) => format!("{error}"),
+            };
+            return Err(Error::usage(
+                "nobody was asked to sign: neither `--key` nor `--keyless` is given",
+                format!("give `--key cosign.key`, or `--keyless` (here: {here})"),
+            ));
+        }
+        if keyless.trusted_root.is_some() && !keyless.keyless && keyless.timestamp_url.is_none() {
+            return Err(Error::usage(
+                "`--trusted-root` has nothing to check: a key alone needs none",
+                "give it with `--keyless` or with `--timestamp-url`",
+            ));
+        }
+        let (ca_file, timeout) = (registry.ca_file.clone(), registry.timeout);
+        Ok(Self { keys, password, keyless, ca_file, timeout })
+    }
+
+    /// Those who sign; keys are decrypted beside what runs meanwhile, and an
+    /// identity is asked for nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], [`Error::Signer`], [`Error::Keyless`].
+    pub async fn signers(self, printer: &Printer) -> Result<Signers> {
+        if self.keyless.keyless {
+            return self.identity(printer);
+        }
+        let root = self.keyless.trusted_root.as_deref().map(given_root).transpose()?;
+        let authority = match &self.keyless.timestamp_url {
+            Some(url) => {
+                let url = services::url(url).map_err(|error| {
+                    let hint = "give the URL of an RFC 3161 service";
+                    Error::usage(format!("`--timestamp-url`: {error}"), hint)
+                })?;
+                Some(TimestampAuthority::new(self.http()?, url))
+            }
+            None => None,
+        };
+        let keys = decrypted(self.keys, self.password, printer).await?;
+        Ok(match authority {
+            Some(authority) => Signers::stamped(keys, &authority, root),
+            None => keys.into(),
+        })
+    }
+
+    fn http(&self) -> Result<Http> {
+        Ok(Http::new(self.ca_file.as_deref(), self.timeout)?)
+    }
+
+    fn identity(self, printer: &Printer) -> Result<Signers> {
+        let now = clock::now();
+        let identity = identity::Source::find(self.keyless.identity_token_file.as_deref())?;
+        let root = match &self.keyless.trusted_root {
+            Some(file) => given_root(file)?,
+            None => public_good_root(printer)?,
+        };
+        let services = match &self.keyless.signing_config {
+            Some(file) => Services::choose(&read(file, "signing configuration")?, now),
+            None => Services::public_good(now),
+        };
+        let services = services.map_err(|error| {
+            let named = self.keyless.signing_config.as_deref().unwrap_or(Path::new("(embedded)"));
+            Error::usage(
+                format!("cannot use the signing configuration `{}`: {error}", named.display()),
+                "give a `signing_config.json` (v0.2) with `--signing-config`",
+            )
+        })?;
+        let ci = Ci::recognise(&context::environment());
+        let http = self.http()?;
+        Ok(Signers::keyless(Keyless { http, services, root, identity, ci }))
+    }
+}
+
+fn given_root(file: &Path) -> Result<TrustRoot> {
+    TrustRoot::parse(&read(file, "trust root")?).map_err(|error| {
+        Error::usage(
+            format!("cannot use the trust root `{}`: {error}", file.display()),
+            "give a `trusted_root.json`",
+        )
+    })
+}
+
+fn public_good_root(printer: &Printer) -> Result<TrustRoot> {
+    let root = TrustRoot::public_good().map_err(|error| Error::Internal(error.to_string()))?;
+    if root.is_stale(clock::now()) {
+        printer.warn(&format!(
+            "the trust root of Sigstore's public good instance that this program carries is of \
+             {EMBEDDED_AT}; give a newer one with `--trusted-root`"
+        ));
+    }
+    Ok(root)
+}
+
+fn read(file: &Path, what: &str) -> Result<Vec<u8>> {
+    let failed = |error: io::Error| {
+        Error::usage(
+            format!("cannot read the {what} `{}`: {error}", file.display()),
+            "check the path",
+        )
+    };
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(failed)?;
+    opened.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_CONFIG {
+        return Err(failed(io::Error::other(format!("it is larger than {MAX_CONFIG} bytes"))));
+    }
+    Ok(bytes)
+}
 
 /// Loads every signing key; the password is asked for at most once a key.
 ///
 /// # Errors
 /// [`Error::Signer`]; [`Error::Usage`] for a key that is given twice.
-pub fn signing(
+fn signing(
     keys: &[String],
     password: args::Password,
     printer: &Printer,
@@ -49,7 +204,7 @@ pub fn signing(
 ///
 /// # Errors
 /// As [`signing`].
-pub async fn decrypted(
+async fn decrypted(
     keys: Vec<String>,
     password: args::Password,
     printer: &Printer,

@@ -11,6 +11,7 @@ use crate::{
         error::{Error, Result},
         lock::LockOptions,
         publish::{self, LockMode, LockRequest, Outcome, Request, StatementLine},
+        seal::Signers,
     },
     model::{
         artifact::{config, manifest::Annotations, media},
@@ -23,7 +24,8 @@ use crate::{
 
 use super::{
     args::{LockArg, Publish},
-    check, context, keys,
+    check, context,
+    keys::Given,
     output::Printer,
     view::{self, LockedView, ProblemView, UnresolvedView},
 };
@@ -101,12 +103,13 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     }
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
+    let keys = args.keys.key.clone();
+    let given = Given::new(keys, args.keys.password, args.keys.keyless.clone(), &args.registry)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
-    let (given, password) = (args.keys.key.clone(), args.keys.password);
     let request = request(args)?;
     let watch = context::watch(printer);
-    let keys = keys::decrypted(given, password, printer);
-    let outcome = match publish::publish_with(&registries, request, keys, &watch).await {
+    let signers = given.signers(printer);
+    let outcome = match publish::publish_with(&registries, request, signers, &watch).await {
         Err(Error::Problems(problems)) => {
             return check::refused("publish", &problems, &directory, printer);
         }
@@ -118,7 +121,7 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was typed, as a request. Its keys come later: a wrong flag should not
+/// What was typed, as a request. Its signers come later: a wrong flag should not
 /// cost a password.
 fn request(args: Publish) -> Result<Request> {
     let mut tags: Vec<Tag> = Vec::new();
@@ -161,7 +164,7 @@ fn request(args: Publish) -> Result<Request> {
         pack,
         place: args.reference.place,
         tags,
-        keys: Vec::new(),
+        signers: Signers::default(),
         annotations,
         asserted: args.source.zip(args.revision),
         allow_dirty: args.allow_dirty,

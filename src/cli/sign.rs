@@ -13,7 +13,7 @@ use crate::{
     model::{digest::Digest, reference::Reference},
 };
 
-use super::{args::Sign, context, keys, output::Printer, view};
+use super::{args::Sign, context, keys::Given, output::Printer, view};
 
 /// The JSON of `sign` and `attest`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -77,10 +77,11 @@ fn added(added: &Added) -> AddedView {
 }
 
 pub(super) async fn run(args: Sign, printer: &Printer) -> Result<ExitCode> {
-    let keys = keys::signing(&args.keys.key, args.keys.password, printer)?;
+    let given = Given::new(args.keys.key, args.keys.password, args.keys.keyless, &args.registry)?;
+    let signers = given.signers(printer).await?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let outcome =
-        sign::sign(&registries, &args.reference, &keys, !args.no_legacy_signature).await?;
+        sign::sign(&registries, &args.reference, signers, !args.no_legacy_signature).await?;
     let view = View::new("sluicegate.dev/sign/v1", &args.reference, &outcome);
     printer.result(&view, || view.text()).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)

@@ -13,5 +13,6 @@ pub mod lock;
 pub mod pack;
 pub mod publish;
 pub mod pull;
+pub mod seal;
 pub mod sign;
 pub mod verify;

@@ -8,11 +8,10 @@ use crate::{
     edge::{
         clock,
         registry::{Registries, Store},
-        signer::SigningKey,
     },
     model::{
         digest::Digest,
-        evidence::{Claim, Finding, Format, identity::SignerId, key::PublicKey},
+        evidence::{Claim, Finding, Format, identity::SignerId},
         reference::Reference,
         uris,
     },
@@ -22,6 +21,7 @@ use super::{
     attach::{self, About, Parcel},
     discover::{self, Gathered},
     error::{Error, Result},
+    seal::{self, Draft, Signers},
     verify::{self, Artifact},
 };
 
@@ -47,37 +47,41 @@ pub struct Outcome {
     pub added: Vec<Added>,
 }
 
-/// Signs what a reference names with every key, as a bundle and, with `legacy`,
-/// for cosign 2. What is there already is not made again.
+/// Signs what a reference names by every signer, as a bundle and, with `legacy`,
+/// by every key for cosign 2. What is there already is not made again.
 ///
 /// # Errors
-/// Registry errors, and what stands at a shared tag.
+/// Registry errors, those of signing services, and what stands at a shared tag.
 pub async fn sign(
     registries: &Registries,
     reference: &Reference,
-    keys: &[SigningKey],
+    mut signers: Signers,
     legacy: bool,
 ) -> Result<Outcome> {
-    let artifact = verify::resolve(registries, reference).await?;
-    let gathered = gather(registries, &artifact, keys).await?;
-    let signed = |key: &SigningKey, format| {
-        gathered.findings().any(|finding| finding.format == format && signed_by(finding, key))
+    signers.start();
+    let (artifact, gathered) = gather(registries, reference, &signers).await?;
+    signers.complete().await?;
+    let signed = |signer: &SignerId, format| {
+        gathered.findings().any(|found| found.format == format && signed_by(found, signer))
     };
     let created = created();
     let name = reference.place.name();
     let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
-    let mut parcel = Parcel::default();
-    let mut added = Vec::new();
-    for key in keys {
-        if !signed(key, Format::Bundle) {
-            parcel.sign(about, key)?;
-            added.push((SignerId::Key(key.fingerprint()), Format::Bundle));
+    let (mut drafts, mut keys, mut added) = (Vec::new(), Vec::new(), Vec::new());
+    for signer in signers.all() {
+        let id = signer.id();
+        if !signed(&id, Format::Bundle) {
+            drafts.push(Draft::signature(about, signer)?);
+            added.push((id.clone(), Format::Bundle));
         }
-        if legacy && !signed(key, Format::LegacySignature) {
-            parcel.sign_legacy(about, key)?;
-            added.push((SignerId::Key(key.fingerprint()), Format::LegacySignature));
+        if let Some(key) = signer.key().filter(|_| legacy)
+            && !signed(&id, Format::LegacySignature)
+        {
+            keys.push(key);
+            added.push((id, Format::LegacySignature));
         }
     }
+    let mut parcel = seal::seal(about, &signers.trust(), &drafts, &keys).await?;
     let stored = store(&artifact, &gathered, &mut parcel).await?;
     let mut bundles = parcel.bundles.iter().map(|made| made.descriptor.digest);
     let added = added
@@ -96,8 +100,8 @@ pub async fn sign(
 
 /// Attaches a statement with any predicate.
 ///
-/// Refused with a key that made this artifact's signature, unless `same_key`:
-/// Flux counts any statement by a key that it trusts as a signature. Refused
+/// Refused by whoever made this artifact's signature, unless `same_key`: Flux
+/// counts any statement by a key or an identity that it trusts as a signature. Refused
 /// where only a legacy signature exists: the bundle would hide it from Flux and
 /// cosign 3. What could not be read might be either, and then nothing is added.
 ///
@@ -106,20 +110,24 @@ pub async fn sign(
 pub async fn attest(
     registries: &Registries,
     reference: &Reference,
-    key: &SigningKey,
-    predicate_type: &str,
-    predicate: &Value,
+    mut signers: Signers,
+    (predicate_type, predicate): (&str, &Value),
     same_key: bool,
 ) -> Result<Outcome> {
-    let artifact = verify::resolve(registries, reference).await?;
-    let gathered = gather(registries, &artifact, std::slice::from_ref(key)).await?;
+    signers.start();
+    let (artifact, gathered) = gather(registries, reference, &signers).await?;
     refuse_hidden_signature(&artifact, &gathered)?;
-    let own = gathered.findings().any(|finding| signed_by(finding, key));
-    if own && !same_key {
+    signers.complete().await?;
+    let ids = signers.ids();
+    let own = ids.iter().find(|id| gathered.findings().any(|finding| signed_by(finding, id)));
+    if let Some(own) = own.filter(|_| !same_key) {
+        let kind = if matches!(own, SignerId::Key(_)) { "key" } else { "identity" };
         return Err(Error::usage(
-            format!("the key `{}` made this artifact's signature", key.fingerprint()),
-            "sign other statements with another key: Flux takes any statement by a key that it \
-             trusts for a signature; `--same-key` does it all the same",
+            format!("the {kind} `{own}` made this artifact's signature"),
+            format!(
+                "sign other statements with another {kind}: Flux takes any statement by a {kind} \
+                 that it trusts for a signature; `--same-key` does it all the same"
+            ),
         ));
     }
     if !same_key {
@@ -128,13 +136,14 @@ pub async fn attest(
     let created = created();
     let name = reference.place.name();
     let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
-    let mut parcel = Parcel::default();
-    parcel.attest(about, key, predicate_type, predicate)?;
+    let draft = |signer| Draft::statement(about, signer, predicate_type, predicate);
+    let drafts: Vec<_> = signers.all().iter().map(draft).collect::<Result<_>>()?;
+    let mut parcel = seal::seal(about, &signers.trust(), &drafts, &[]).await?;
     store(&artifact, &gathered, &mut parcel).await?;
-    let added = parcel.bundles.iter().map(|made| Added {
+    let added = parcel.bundles.iter().zip(ids).map(|(made, signer)| Added {
         predicate_type: predicate_type.to_owned(),
         manifest: made.descriptor.digest,
-        signer: SignerId::Key(key.fingerprint()),
+        signer,
         format: Format::Bundle,
     });
     Ok(Outcome { digest: *artifact.digest(), added: added.collect() })
@@ -164,22 +173,21 @@ fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<(
     gathered.refuse_unread()
 }
 
-fn signed_by(finding: &Finding, key: &SigningKey) -> bool {
-    let signer = SignerId::Key(key.fingerprint());
-    finding.evidence().is_some_and(|e| e.signer().id() == signer && *e.claim() == Claim::Signature)
+fn signed_by(finding: &Finding, signer: &SignerId) -> bool {
+    finding.evidence().is_some_and(|e| e.signer().id() == *signer && *e.claim() == Claim::Signature)
 }
 
 async fn gather(
     registries: &Registries,
-    artifact: &Artifact,
-    keys: &[SigningKey],
-) -> Result<Gathered> {
-    let publics: Vec<PublicKey> = keys.iter().map(|key| key.public().clone()).collect();
-    let examine = discover::recognise(*artifact.digest(), publics.into());
+    reference: &Reference,
+    signers: &Signers,
+) -> Result<(Artifact, Gathered)> {
+    let artifact = verify::resolve(registries, reference).await?;
+    let examine = discover::recognise(*artifact.digest(), signers.trust());
     let gathered =
         discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()).await;
     gathered.refuse_gaps()?;
-    Ok(gathered)
+    Ok((artifact, gathered))
 }
 
 /// Uploads, pushes and shelves a parcel.

@@ -47,7 +47,7 @@ async fn held<A, B>(
 
 fn by_bob(world: &World) -> impl FnOnce(&mut Request) {
     let key = world.bob.key();
-    |request| request.keys = vec![key]
+    |request| request.signers = vec![key].into()
 }
 
 async fn verdict_by(world: &World, signer: &Signer, digest: &Digest) -> &'static str {

@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    edge::{git, registry::Registries, signer::SigningKey},
+    edge::{git, registry::Registries},
     model::{
         bundle::{
             lock::{self as model, Lock, LockFailure, Unresolved},
@@ -25,6 +25,7 @@ use super::{
         error::{Error, Result},
         lock,
         pack::{self, Input, Packed},
+        seal::Signers,
     },
     Event, LockMode, Request, Watch, refuse_problems,
 };
@@ -54,12 +55,15 @@ pub struct Prepared {
 pub async fn prepare(
     registries: &Registries,
     request: &mut Request,
-    keys: impl Future<Output = Result<Vec<SigningKey>>>,
+    signers: impl Future<Output = Result<Signers>>,
     watch: &Watch,
 ) -> Result<Prepared> {
     let ci = Ci::recognise(&request.environment);
-    let (origin, keys) = futures::try_join!(origin(request, &ci), keys)?;
-    request.keys.extend(keys);
+    let (origin, signers) = futures::try_join!(origin(request, &ci), signers)?;
+    request.signers.absorb(signers);
+    if !request.dry_run {
+        request.signers.start();
+    }
     request.pack.git_hash = origin.facts.as_ref().map(|facts| facts.format);
     watch(Event::Step("packing"));
     let (packed, tree) = futures::try_join!(pack(request), tree(origin.facts.as_ref()))?;

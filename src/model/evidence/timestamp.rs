@@ -210,8 +210,7 @@ mod tests {
 
     #[test]
     fn a_request_is_what_openssl_would_send() {
-        let imprint = query().imprint.as_bytes().iter().map(|b| format!("{b:02x}"));
-        let imprint: String = imprint.collect();
+        let imprint = hex::encode(query().imprint.as_bytes());
         let wanted = format!(
             "3043020101303130 0d060960864801650304020105000420{imprint}02084001020304050607 0101ff"
         );
