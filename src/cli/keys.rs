@@ -69,6 +69,17 @@ impl Given {
                 format!("give `--key cosign.key`, or `--keyless` (here: {here})"),
             ));
         }
+        // clap forgives what is required where it conflicts with what is given.
+        let only = [
+            ("--identity-token-file", keyless.identity_token_file.is_some()),
+            ("--signing-config", keyless.signing_config.is_some()),
+        ];
+        if let Some((flag, _)) = only.iter().find(|(_, given)| *given && !keyless.keyless) {
+            return Err(Error::usage(
+                format!("`{flag}` has no effect on signing with a key"),
+                "give it with `--keyless`, or leave it out",
+            ));
+        }
         if keyless.trusted_root.is_some() && !keyless.keyless && keyless.timestamp_url.is_none() {
             return Err(Error::usage(
                 "`--trusted-root` has nothing to check: a key alone needs none",

@@ -14,6 +14,8 @@ mod formats;
 mod help;
 // Ctrl-C.
 mod interrupt;
+// Signing without a key, where it cannot come about.
+mod keyless;
 // Mistakes, and what is said about them, word by word.
 mod mistakes;
 // That no secret is ever printed.

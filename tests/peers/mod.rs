@@ -8,6 +8,7 @@
 
 mod again;
 mod attest;
+mod keyless;
 mod keys;
 mod layout;
 mod lock;
@@ -15,6 +16,7 @@ mod ours;
 mod registry;
 mod run;
 mod samples;
+mod sigstore;
 mod theirs;
 mod together;
 

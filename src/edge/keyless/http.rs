@@ -158,7 +158,9 @@ impl Http {
                 Ok(None) => Err(KeylessError::answer(service, url, "it is larger than 1 MiB")),
                 Err(error) => Err(down(chain(&error))),
             },
-            408 | 429 | 500.. => Err(down(format!("status {status}"))),
+            // 499 is Rekor's when somebody else's request, in the same batch, was
+            // given up.
+            408 | 429 | 499.. => Err(down(format!("status {status}"))),
             _ => {
                 let said = body.ok().flatten().unwrap_or_default();
                 let why = format!("status {status}{}", words(&said));

@@ -92,7 +92,10 @@ pub fn plan(present: Present<'_>, signers: &[SignerId], claims: &Claims, legacy:
         };
         Missing {
             signature: !has(Some(Format::Bundle), &signature),
-            legacy: legacy && !has(Some(Format::LegacySignature), &signature),
+            // Cosign 2's form is only for keys.
+            legacy: legacy
+                && matches!(signer, SignerId::Key(_))
+                && !has(Some(Format::LegacySignature), &signature),
             provenance: !has(Some(Format::Bundle), &provenance),
         }
     };
