@@ -42,7 +42,7 @@ pub enum Signer {
     /// Whoever holds a key, and who says when it signed.
     Key(SigningKey, Option<TimestampAuthority>),
     /// The identity of this run.
-    Keyless(Session),
+    Keyless(Box<Session>),
 }
 
 impl Signer {
@@ -153,7 +153,7 @@ impl Signers {
     /// When there is no certificate, or one for another run.
     pub async fn complete(&mut self) -> Result<()> {
         if let Some(opening) = self.opening.take() {
-            self.ready.push(Signer::Keyless(opening.await?));
+            self.ready.push(Signer::Keyless(Box::new(opening.await?)));
         }
         Ok(())
     }
@@ -268,7 +268,8 @@ pub async fn seal(
     Ok(parcel)
 }
 
-/// Looks at a bundle as a verifier would.
+/// Looks at a bundle as a verifier would; refuses what services gave and does not
+/// verify.
 fn proven(subject: &Digest, trust: &Trust, signer: &Signer, made: &Attachment) -> Result<Finding> {
     let found = Found {
         format: Format::Bundle,
@@ -277,12 +278,16 @@ fn proven(subject: &Digest, trust: &Trust, signer: &Signer, made: &Attachment) -
         legacy: Legacy::default(),
     };
     let finding = evidence::check(subject, trust, &found).finding;
+    let stamped = match signer {
+        Signer::Key(_, None) => return Ok(finding),
+        Signer::Key(_, Some(_)) => true,
+        Signer::Keyless(_) => false,
+    };
     let why = match &finding.outcome {
         Outcome::Verified(evidence) if evidence.signer().id() != signer.id() => {
             Some(format!("it verifies as signed by {}", evidence.signer()))
         }
         Outcome::Verified(evidence) => {
-            let stamped = matches!(signer, Signer::Key(_, Some(_)));
             let unseen = stamped && trust.root.is_some() && evidence.times().is_empty();
             unseen.then(|| "its timestamp does not verify".to_owned())
         }

@@ -30,10 +30,10 @@ pub fn sigstore() -> &'static Sigstore {
 impl Sigstore {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap().keep();
-        let (folder, log) = (dir.join("sigstore"), dir.join("run.log"));
+        let log = dir.join("run.log");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/sigstore/run.py");
         let mut command = Command::new("python3");
-        command.arg(script).arg(&folder);
+        command.arg(script).arg(&dir);
         for name in ["fulcio", "rekor_server", "timestamp_server"] {
             command.arg(tool(name));
         }
@@ -42,15 +42,15 @@ impl Sigstore {
         command.stderr(fs::File::create(&log).unwrap());
         let mut process = command.spawn().expect("python3");
         let started = Instant::now();
-        while !folder.join("ready").exists() {
+        while !dir.join("ready").exists() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
             assert!(process.try_wait().unwrap().is_none(), "Sigstore ended: {}", said());
             assert!(started.elapsed() < PATIENCE, "Sigstore is not ready: {}", said());
             std::thread::sleep(Duration::from_millis(50));
         }
-        let endpoints = fs::read_to_string(folder.join("endpoints.json")).unwrap();
+        let endpoints = fs::read_to_string(dir.join("endpoints.json")).unwrap();
         let endpoints = serde_json::from_str(&endpoints).unwrap();
-        Self { dir: folder, endpoints, _process: process }
+        Self { dir, endpoints, _process: process }
     }
 
     /// A file that it wrote.

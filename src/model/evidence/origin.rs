@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn each_of_the_four_must_be_the_same() {
-        let change: [(&str, fn(&mut Claims) -> &mut Option<String>); 4] = [
+        type Field = fn(&mut Claims) -> &mut Option<String>;
+        let change: [(&str, Field); 4] = [
             ("repository", |c| &mut c.repository),
             ("ref", |c| &mut c.reference),
             ("commit", |c| &mut c.commit),

@@ -4,7 +4,7 @@ issuers that hand out tokens to whoever asks.
 
     run.py DIR FULCIO REKOR_SERVER TIMESTAMP_SERVER
 
-DIR is made, deleted at the end, and gets, last of all, `ready`:
+DIR is made if it is not there, deleted at the end, and gets, last of all, `ready`:
 
     trusted_root.json     for verifiers; no CT log, so certificates carry no SCT
     signing_config.json   for signers
@@ -348,7 +348,7 @@ def main():
     if len(sys.argv) != 5:
         sys.exit("usage: run.py DIR FULCIO REKOR_SERVER TIMESTAMP_SERVER")
     folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     services = Services(folder)
     try:
         run(services, *sys.argv[2:])
