@@ -272,6 +272,17 @@ fn a_ci_system_is_asked_for_a_token_for_sigstore() {
     fails(&shop, &mut command, 2, &["is not an HTTPS URL"]);
 }
 
+#[test]
+fn a_dry_run_asks_nobody() {
+    let (url, asked) = service(|_| Some(answer("500 Oops", "", "")));
+    let shop = shop(&url);
+    let dry = [&PUBLISH[..], &["--dry-run"]].concat();
+    let run = Run::of(shop.command(&dry).env("SIGSTORE_ID_TOKEN", token(|_| {})).output().unwrap());
+    assert_eq!(run.ok().out.lines().next().unwrap().split("  ").next(), Some("would publish"));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    fails(&shop, &mut shop.command(&dry), 2, &["there is no identity to sign with"]);
+}
+
 /// The programs of Buildkite and CircleCI, as far as they are called.
 #[test]
 fn the_programs_of_ci_systems_are_asked() {

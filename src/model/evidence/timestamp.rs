@@ -229,6 +229,16 @@ mod tests {
         assert_eq!(query().check(&response(&other, 0)), Err(TimestampError::Nonce));
     }
 
+    /// What `timestamp-server` answered to a request with this nonce.
+    #[test]
+    fn a_real_answer_counts() {
+        let real = include_bytes!("../../../fuzz/corpus/timestamp/granted");
+        let query = Query::new(b"signature", [0x41, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(query.check(real), Ok(()));
+        assert_eq!(Query::new(b"other", query.nonce).check(real), Err(TimestampError::Imprint));
+        assert_eq!(Query::new(b"signature", [1; 8]).check(real), Err(TimestampError::Nonce));
+    }
+
     #[test]
     fn anything_else_is_refused_without_a_panic() {
         let good = response(&query(), 0);
