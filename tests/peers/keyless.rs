@@ -186,6 +186,18 @@ fn a_workflow_publishes_and_cosign_verifies(world: &World) {
     assert_eq!(details["metadata"]["invocationId"], RUN);
 }
 
+/// The registry's certificate authority is trusted for the services too; both
+/// are reached in one run.
+#[test]
+#[ignore = "needs real peers: run tests/run"]
+fn behind_a_certificate_authority_of_its_own() {
+    let world = World::new(Kind::Olareg, Access::Tls);
+    world.shop();
+    let place = world.oci("shop/config:1.4.0");
+    Run::of(with_token(&world, &alice(), &publish(&place)), None).ok();
+    cosign(&world, &["verify"], "issuer", ALICE, "shop/config:1.4.0").ok();
+}
+
 /// The token service of GitHub's runner, asked as a job would.
 #[test]
 #[ignore = "needs real peers: run tests/run"]

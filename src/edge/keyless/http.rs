@@ -12,6 +12,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::error::{KeylessError, Result, Service, clip, origin};
 use crate::{edge::secret::Secret, model::evidence::services::is_loopback};
@@ -28,7 +29,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The pauses before another attempt; as many attempts as there are, and one.
-const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
 
 /// How services are reached.
 #[derive(Clone)]
@@ -111,7 +112,8 @@ impl Http {
     /// # Errors
     /// As [`Http::post`].
     pub(super) async fn get(&self, service: Service, url: &Url, bearer: &Secret) -> Result<Bytes> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", bearer.expose()))
+        let bearer = Zeroizing::new(format!("Bearer {}", bearer.expose()));
+        let mut value = HeaderValue::from_str(&bearer)
             .map_err(|_| KeylessError::Setup("the token for the token service is odd".into()))?;
         value.set_sensitive(true);
         let (method, body) = (Method::GET, Bytes::new());
@@ -119,9 +121,18 @@ impl Http {
         self.send(Request { service, method, url, content_type: None, authorization, body }).await
     }
 
+    /// How long one request may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Asks again where that is harmless. A log takes each entry only once, and
+    /// may have taken it although its answer got lost: whoever asks it again
+    /// needs another one.
     async fn send(&self, request: Request<'_>) -> Result<Bytes> {
+        let pauses = if request.service == Service::Log { &[][..] } else { &PAUSES[..] };
         let attempts = async {
-            let mut pauses = PAUSES.iter();
+            let mut pauses = pauses.iter();
             loop {
                 match (self.attempt(&request).await, pauses.next()) {
                     (Err(KeylessError::Down { .. }), Some(pause)) => {
@@ -158,8 +169,7 @@ impl Http {
                 Ok(None) => Err(KeylessError::answer(service, url, "it is larger than 1 MiB")),
                 Err(error) => Err(down(chain(&error))),
             },
-            // 499 is Rekor's when somebody else's request, in the same batch, was
-            // given up.
+            // 499 is Rekor's when a request that went with this one was given up.
             408 | 429 | 499.. => Err(down(format!("status {status}"))),
             _ => {
                 let said = body.ok().flatten().unwrap_or_default();

@@ -16,6 +16,7 @@ use std::{
 use serde::Deserialize;
 use tokio::{io::AsyncReadExt, process::Command};
 use url::Url;
+use zeroize::Zeroize;
 
 use super::{
     error::{KeylessError, Result, Service},
@@ -112,12 +113,13 @@ impl Source {
         if set(VARIABLE).is_some() {
             return Ok(Self::Variable);
         }
-        let runs = |name: &str| set(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let runs =
+            |name: &str| set(name).is_some_and(|value| value.expose().eq_ignore_ascii_case("true"));
         let none = |why: &str| Err(KeylessError::NoIdentity { why: why.into() });
         if runs("GITHUB_ACTIONS") {
             let url = set("ACTIONS_ID_TOKEN_REQUEST_URL");
             return match (url, set("ACTIONS_ID_TOKEN_REQUEST_TOKEN")) {
-                (Some(url), Some(bearer)) => Self::github(&url, bearer),
+                (Some(url), Some(bearer)) => Self::github(url.expose(), bearer),
                 _ => none("this GitHub Actions job lacks `permissions: id-token: write`"),
             };
         }
@@ -136,7 +138,7 @@ impl Source {
         )
     }
 
-    fn github(url: &str, bearer: String) -> Result<Self> {
+    fn github(url: &str, bearer: Secret) -> Result<Self> {
         let odd = || KeylessError::NoIdentity {
             why: "`ACTIONS_ID_TOKEN_REQUEST_URL` is not an HTTPS URL".into(),
         };
@@ -145,7 +147,7 @@ impl Source {
             return Err(odd());
         }
         url.query_pairs_mut().append_pair("audience", AUDIENCE);
-        Ok(Self::GitHub { url, bearer: Secret::new(bearer) })
+        Ok(Self::GitHub { url, bearer })
     }
 
     /// Gets the token.
@@ -155,7 +157,7 @@ impl Source {
     pub async fn token(&self, http: &Http) -> Result<Token> {
         let text = match self {
             Self::File(path) => file(path)?,
-            Self::Variable => Secret::new(set(VARIABLE).unwrap_or_default()),
+            Self::Variable => set(VARIABLE).unwrap_or_default(),
             Self::GitHub { url, bearer } => github(http, url, bearer).await?,
             Self::Buildkite => {
                 let words = ["oidc", "request-token", "--audience", AUDIENCE];
@@ -176,8 +178,8 @@ impl Source {
     }
 }
 
-fn set(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.trim().is_empty())
+fn set(name: &str) -> Option<Secret> {
+    env::var(name).ok().map(Secret::new).filter(|value| !value.expose().trim().is_empty())
 }
 
 fn file(path: &Path) -> Result<Secret> {
@@ -197,9 +199,13 @@ struct Answer {
 async fn github(http: &Http, url: &Url, bearer: &Secret) -> Result<Secret> {
     let answer = http.get(Service::Issuer, url, bearer).await?;
     // serde's message could quote the token.
-    serde_json::from_slice(&answer)
+    let token = serde_json::from_slice(&answer)
         .map(|Answer { value }| value)
-        .map_err(|_| KeylessError::answer(Service::Issuer, url, "it is not JSON with a `value`"))
+        .map_err(|_| KeylessError::answer(Service::Issuer, url, "it is not JSON with a `value`"));
+    if let Ok(mut answer) = answer.try_into_mut() {
+        answer.zeroize();
+    }
+    token
 }
 
 /// What a CI system's program prints. What it says about a failure is not shown:

@@ -20,6 +20,7 @@ use sigstore_rekor::{DsseEntry, HashedRekordV2, LogEntry, RekorV2KeyDetails};
 use sigstore_types::{
     DerCertificate, DsseEnvelope, KindVersion, Sha256Hash, SignatureBytes, TransparencyLogEntry,
 };
+use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -83,11 +84,27 @@ impl Session {
     }
 
     /// Signs a statement: the bundle, JSON. Every service is asked at the same
-    /// time.
+    /// time. When a log gives no answer, a new signature is made for the next
+    /// attempt: the entry for the old one may be there all the same, and is taken
+    /// only once.
     ///
     /// # Errors
     /// [`KeylessError`].
     pub async fn sign(&self, payload: &[u8]) -> Result<Vec<u8>> {
+        let (started, mut pauses) = (Instant::now(), http::PAUSES.iter());
+        loop {
+            let result = self.attempt(payload).await;
+            let again = matches!(result, Err(KeylessError::Down { service: Service::Log, .. }));
+            match pauses.next() {
+                Some(pause) if again && started.elapsed() < self.http.deadline() => {
+                    tokio::time::sleep(*pause).await;
+                }
+                _ => return result,
+            }
+        }
+    }
+
+    async fn attempt(&self, payload: &[u8]) -> Result<Vec<u8>> {
         let message = bundle::message(payload);
         let signature = self.key.sign(&message).map_err(|_| KeylessError::Crypto)?;
         let envelope = assemble::envelope(payload, signature.as_bytes());
