@@ -58,8 +58,10 @@
 //!
 //! `sluicegate verify` resolves once ([`flow::verify::resolve`]), gathers every
 //! statement ([`flow::discover::gather`]), each checked as it arrives, and
-//! judges ([`model::policy::judge`]).
+//! judges ([`model::policy::judge`]). In depth, and always on a layout, it then
+//! reads everything that the artifact names ([`flow::deep::read`]).
 
+pub mod api;
 pub mod cli;
 pub mod edge;
 pub mod flow;

@@ -15,10 +15,11 @@ use sluicegate::{
     },
     model::{
         artifact::{
-            manifest::{Descriptor, Index, Manifest},
+            manifest::{self, Descriptor, Manifest, Parts},
             media,
         },
         bundle::{
+            bounds::{Bounds, Keep},
             chart_index::ChartIndex,
             check::{self, Options},
             constraint::{self, Constraint},
@@ -218,13 +219,14 @@ pub fn legacy(data: &[u8]) {
 /// entry twice changes nothing.
 pub fn manifest(data: &[u8]) {
     let _ = serde_json::from_slice::<Manifest>(data);
-    let _ = serde_json::from_slice::<Index>(data);
+    if let (Ok(parts), Ok(entries)) = (Parts::parse(data), manifest::entries(data)) {
+        assert_eq!(parts.manifests.unwrap_or_default(), entries);
+    }
     let (holders, _) = attachment::holders(data, 9);
     assert!(holders.len() <= 9);
     for holder in holders {
         let _ = attachment::claims_bundle(holder.layer());
     }
-    let _ = attachment::entries(data);
     let own = [Descriptor::of(media::OCI_MANIFEST, b"own")];
     if let Ok(Some(index)) = attachment::index_with(Some(data), &own) {
         assert!(matches!(attachment::index_with(Some(&index), &own), Ok(None)));
@@ -298,17 +300,18 @@ pub fn unpack(data: &[u8]) {
 
 /// Manifests: reading and judging gives the same whatever the order of files.
 pub fn yaml(data: &[u8]) {
-    let options = Options { allow_secrets: false, needs: true };
+    let options = Options { allow_secrets: false, needs: true, bounds: Bounds::default() };
     let paths: BTreeSet<RelPath> = ["a.yaml", "kustomization.yaml"]
         .iter()
         .filter_map(|path| RelPath::new(path).ok())
         .collect();
     let judged = |backwards: bool| {
-        let mut facts: Vec<_> = paths.iter().map(|path| check::read_file(path, data)).collect();
+        let mut facts: Vec<_> =
+            paths.iter().map(|path| check::read_file(path, data, Keep::All)).collect();
         if backwards {
             facts.reverse();
         }
-        check::judge(facts, &paths, &options).problems
+        check::judge(facts, &paths.iter().collect(), &options).problems
     };
     assert_eq!(judged(false), judged(true));
 }

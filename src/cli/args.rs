@@ -24,6 +24,13 @@ pub struct Cli {
     pub global: Global,
 }
 
+/// The headings of the help, under which what is seldom needed stands.
+const INPUT: &str = "Input";
+const SOURCE: &str = "Source";
+const LOCK: &str = "Lock";
+const ARTIFACT: &str = "Artifact";
+const LIMITS: &str = "Limits";
+
 const AFTER: &str = "\
 A reference is `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or `oci-layout:DIR[:TAG][@DIGEST]`, the OCI
 image layout on disk. Without tag and digest, `latest` is read.
@@ -38,9 +45,10 @@ Examples:
 
 /// Settings of every verb.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub struct Global {
-    /// How results are printed
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    /// Print results as `text`, `json` or `yaml`; `check` and `publish` also as `sarif` or `github`
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT", hide_possible_values = true)]
     pub output: Output,
     /// Print nothing on stderr but errors
     #[arg(short, long, global = true)]
@@ -163,22 +171,22 @@ pub struct Input {
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
     /// The file name that standard input gets
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = INPUT)]
     pub name: Option<String>,
     /// Leave out what matches, in the syntax of `.sourceignore`; repeatable
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", help_heading = INPUT)]
     pub ignore: Vec<String>,
     /// Follow symbolic links that stay inside the directory
-    #[arg(long)]
+    #[arg(long, help_heading = INPUT)]
     pub resolve_symlinks: bool,
     /// The largest manifest that is parsed, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024, value_parser = count, help_heading = INPUT, hide_short_help = true)]
     pub max_file: u64,
     /// Let Secrets with data in clear through; a push cannot be undone
-    #[arg(long)]
+    #[arg(long, help_heading = INPUT)]
     pub allow_secrets: bool,
     /// Treat warnings as errors
-    #[arg(long)]
+    #[arg(long, help_heading = INPUT)]
     pub strict: bool,
 }
 
@@ -233,38 +241,38 @@ pub struct Publish {
     /// Where to, with the first tag
     #[arg(value_name = "REFERENCE")]
     pub reference: Reference,
-    /// Another tag to move; repeatable
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<Tag>,
     /// The keys.
     #[command(flatten)]
     pub keys: Keys,
+    /// Another tag to move; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<Tag>,
     /// Another annotation of the manifest; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", help_heading = ARTIFACT)]
     pub annotation: Vec<String>,
     /// The source URL when there is no git work tree
-    #[arg(long, value_name = "URL", requires = "revision")]
+    #[arg(long, value_name = "URL", requires = "revision", help_heading = SOURCE)]
     pub source: Option<String>,
     /// The revision when there is no git work tree, such as `main@sha1:…`
-    #[arg(long, value_name = "REVISION", requires = "source")]
+    #[arg(long, value_name = "REVISION", requires = "source", help_heading = SOURCE)]
     pub revision: Option<String>,
     /// Publish files that differ from the commit, and say so in the revision
-    #[arg(long)]
+    #[arg(long, help_heading = SOURCE)]
     pub allow_dirty: bool,
     /// Resolve charts and images: what can be, everything, or nothing
-    #[arg(long, value_enum, default_value_t = LockArg::Resolve, value_name = "MODE")]
+    #[arg(long, value_enum, default_value_t = LockArg::Resolve, value_name = "MODE", help_heading = LOCK)]
     pub lock: LockArg,
     /// Refuse charts and images that the manifests do not name by digest
-    #[arg(long)]
+    #[arg(long, help_heading = LOCK)]
     pub require_pinned: bool,
     /// Read from a mirror while resolving; repeatable
-    #[arg(long, value_name = "HOST=HOST[/PREFIX]")]
+    #[arg(long, value_name = "HOST=HOST[/PREFIX]", help_heading = LOCK)]
     pub mirror: Vec<String>,
     /// Leave out the signature that cosign 2 and Flux before 2.8 read
-    #[arg(long)]
+    #[arg(long, help_heading = ARTIFACT)]
     pub no_legacy_signature: bool,
     /// Also write `git-COMMIT-DIGEST`, so that retention rules keep the artifact
-    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = ARTIFACT)]
     pub keep_tag: bool,
     /// Move a release tag (a semantic version) that points at something else
     #[arg(long)]
@@ -300,7 +308,8 @@ pub struct Verify {
     /// Demand provenance by a given key that agrees with the manifest
     #[arg(long)]
     pub require_provenance: bool,
-    /// Read the layers as well and check their bytes (always done on a layout)
+    /// Read config and layers as well, and all below an index, and check their bytes (always done
+    /// on a layout)
     #[arg(long)]
     pub deep: bool,
     /// The registry.
@@ -346,7 +355,7 @@ pub struct Pull {
     #[arg(long, conflicts_with_all = ["key", "require_provenance"])]
     pub unsafe_skip_verification: bool,
     /// The most bytes that are extracted
-    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024, value_parser = count)]
     pub max_size: u64,
     /// The registry.
     #[command(flatten)]
@@ -417,7 +426,7 @@ pub struct Attest {
 }
 
 /// How registries are reached.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct Registry {
     /// Log in as this user at the reference's host
@@ -430,32 +439,41 @@ pub struct Registry {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Present this certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "client_key")]
+    #[arg(long, value_name = "FILE", requires = "client_key", hide_short_help = true)]
     pub client_cert: Option<PathBuf>,
     /// The key of `--client-cert` (PEM)
-    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    #[arg(long, value_name = "FILE", requires = "client_cert", hide_short_help = true)]
     pub client_key: Option<PathBuf>,
     /// Speak HTTP; implied for loopback hosts unless a TLS flag is given
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub plain_http: Option<bool>,
     /// Send credentials to a token server on this other host; repeatable
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", hide_short_help = true)]
     pub token_realm: Vec<String>,
+    /// Also ask this host, in private address space, when only a manifest, a chart index or a
+    /// redirect names it; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub private_host: Vec<String>,
     /// How long one operation may take, with its retries
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
     /// The largest manifest that is read, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = count, help_heading = LIMITS, hide_short_help = true)]
     pub max_manifest: u64,
     /// The largest statement that is read, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = count, help_heading = LIMITS, hide_short_help = true)]
     pub max_statement: u64,
     /// The most bytes of statements that are held at a time
-    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024, value_parser = count, help_heading = LIMITS, hide_short_help = true)]
     pub max_in_flight: u64,
     /// The most statements of one artifact that are read
-    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, help_heading = LIMITS, hide_short_help = true)]
     pub max_statements: usize,
+}
+
+/// A number of bytes or of things.
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a whole number, such as `4194304`".to_owned())
 }
 
 /// `90`, `90s`, `2m`, `1h`, `500ms`.

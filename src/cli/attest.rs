@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::flow::{
     error::{Error, Result},
+    progress::Event,
     sign,
 };
 
@@ -34,8 +35,9 @@ pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
     let given = Given::new(keys, args.password, args.keyless, &args.registry)?;
     let name = args.predicate.display().to_string();
     let predicate = sign::predicate(&name, &read(&args.predicate)?)?;
-    let signers = given.signers(printer).await?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let signers = given.signers(printer).await?;
+    printer.glance()(Event::Step("attesting"));
     let outcome = sign::attest(
         &registries,
         &args.reference,

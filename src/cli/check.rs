@@ -13,9 +13,11 @@ use crate::{
     flow::{
         error::{Error, Result},
         pack::{self, Options},
+        progress::Event,
         publish,
     },
     model::bundle::{
+        bounds::Bounds,
         check,
         path::RelPath,
         problem::{Problem, Severity},
@@ -53,9 +55,11 @@ pub struct View {
     problems: Vec<ProblemView>,
 }
 
-pub(super) fn run(args: &Check, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn run(args: Check, printer: &Printer) -> Result<ExitCode> {
     let (input, options) = input(&args.input)?;
-    let packed = pack::pack(&input, &Options { layer: false, ..options }, None)?;
+    let watch = printer.glance();
+    watch(Event::Step("checking"));
+    let packed = pack::beside(input, Options { layer: false, ..options }, &watch).await?;
     let problems = &packed.judgement.problems;
     if publish::refuse_problems(problems.clone(), args.input.strict).is_err() {
         return refused("check", problems, &args.input.path, printer);
@@ -100,7 +104,11 @@ pub(super) fn input(flags: &Input) -> Result<(pack::Input, Options)> {
         ignore: flags.ignore.clone(),
         resolve_symlinks: flags.resolve_symlinks,
         max_file: flags.max_file,
-        check: check::Options { allow_secrets: flags.allow_secrets, needs: false },
+        check: check::Options {
+            allow_secrets: flags.allow_secrets,
+            needs: false,
+            bounds: Bounds::default(),
+        },
         ..Options::default()
     };
     Ok((input, options))
@@ -179,5 +187,5 @@ fn base(input: &Path) -> String {
 }
 
 fn look(printer: &Printer) -> Look {
-    Look { colours: printer.bars(), ..Look::default() }
+    Look { colours: printer.talk_colour(), ..Look::default() }
 }

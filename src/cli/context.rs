@@ -1,23 +1,17 @@
-//! The context of a run: registries, the watch, and what the environment says.
+//! The context of a run: registries, and what the environment says.
 
 use std::{
     collections::BTreeMap,
     io::{self, Read},
-    sync::{Arc, Mutex},
 };
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     edge::{
         ci,
-        registry::{DockerConfigSource, Limits, Login, Options, Registries, Trace},
+        registry::{DockerConfigSource, Host, Limits, Login, Options, Registries, Trace},
         secret::Secret,
     },
-    flow::{
-        error::{Error, Result},
-        publish::{Event, Watch},
-    },
+    flow::error::{Error, Result},
     model::reference::{Place, Reference},
 };
 
@@ -60,6 +54,7 @@ pub fn registries(
         own_hosts: hosts,
         login,
         token_realms: flags.token_realm.clone(),
+        private_hosts: private_hosts(&flags.private_host)?,
         deadline: flags.timeout,
         limits: Limits {
             manifest: flags.max_manifest,
@@ -87,9 +82,16 @@ fn host(reference: &Reference) -> Option<String> {
     }
 }
 
+fn private_hosts(texts: &[String]) -> Result<Vec<Host>> {
+    let parsed = texts.iter().map(|text| text.parse::<Host>());
+    parsed.collect::<Result<_, _>>().map_err(|error| {
+        Error::usage(format!("`--private-host`: {error}"), "give a host without scheme and path")
+    })
+}
+
 /// With `--verbose`, every request is told of.
 fn trace(printer: &Printer) -> Trace {
-    let printer = *printer;
+    let printer = printer.clone();
     match printer.verbose() {
         true => Trace::to(move |line| printer.say(line)),
         false => Trace::default(),
@@ -116,44 +118,4 @@ pub fn environment() -> BTreeMap<String, String> {
 /// `SOURCE_DATE_EPOCH`, when it says something.
 pub fn epoch() -> Option<String> {
     std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty())
-}
-
-/// Who is told about progress: bars on a terminal, plain lines otherwise.
-pub fn watch(printer: &Printer) -> Watch {
-    let printer = *printer;
-    if !printer.talks() {
-        return Arc::new(|_| {});
-    }
-    if !printer.bars() {
-        return Arc::new(move |event| match event {
-            Event::Step(step) => printer.say(&format!("{step} …")),
-            Event::Bytes { .. } => {}
-        });
-    }
-    let bar = Mutex::new(None::<ProgressBar>);
-    Arc::new(move |event| {
-        let Ok(mut bar) = bar.lock() else { return };
-        match event {
-            Event::Step(step) => {
-                if let Some(old) = bar.take() {
-                    old.finish_and_clear();
-                }
-                let spinner = ProgressBar::new_spinner().with_message(step);
-                spinner.enable_steady_tick(std::time::Duration::from_millis(100));
-                *bar = Some(spinner);
-            }
-            Event::Bytes { what, done, total } => {
-                let Some(bar) = bar.as_ref() else { return };
-                if bar.length() != Some(total) {
-                    let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}";
-                    if let Ok(style) = ProgressStyle::with_template(template) {
-                        bar.set_style(style);
-                    }
-                    bar.set_length(total);
-                    bar.set_message(what);
-                }
-                bar.set_position(done);
-            }
-        }
-    })
 }

@@ -16,7 +16,7 @@ pub(super) async fn run(args: Diff, printer: &Printer) -> Result<ExitCode> {
     let (from, to) = (input(&args.from)?, input(&args.to)?);
     let references: Vec<&Reference> = [&from, &to].into_iter().filter_map(reference).collect();
     let registries = context::registries(&args.registry, &references, printer)?;
-    let differences = match diff::diff(&registries, &from, &to).await {
+    let differences = match diff::diff(&registries, &from, &to, &printer.glance()).await {
         Err(Error::Problems(problems)) => {
             let path = [&from, &to].into_iter().find_map(directory).cloned().unwrap_or_default();
             return check::refused("diff", &problems, &path, printer);

@@ -10,6 +10,7 @@ use crate::{
         content::Inside,
         error::Result,
         inspect::{self, Inspection},
+        progress::Event,
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
@@ -101,6 +102,7 @@ struct AttachmentView {
 pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
     let keys = keys::public(&args.key)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    printer.glance()(Event::Step("reading"));
     let found = inspect::inspect(&registries, &args.reference, &keys).await?;
     let view = view(&args.reference, &found);
     printer.result(&view, || text(&view)).map_err(super::stdout)?;
@@ -109,7 +111,7 @@ pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
 
 fn view(reference: &Reference, found: &Inspection) -> View {
     let content = &found.artifact.content;
-    let annotations = content.annotations();
+    let annotations = content.annotations.clone();
     let manifest = &found.artifact.manifest.descriptor;
     let objects = found.inside.as_ref().ok().map(objects);
     View {

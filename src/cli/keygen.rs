@@ -23,8 +23,9 @@ pub struct View {
     signer: String,
 }
 
-pub(super) fn run(args: &Keygen, printer: &Printer) -> Result<ExitCode> {
-    let password = keys::new_password(args.password)?;
+pub(super) async fn run(args: Keygen, printer: &Printer) -> Result<ExitCode> {
+    keygen::check(&args.output_key_prefix)?;
+    let password = keys::new_password(args.password).await?;
     if password.is_empty() {
         printer.warn("the key is encrypted with an empty password");
     }

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,7 +14,8 @@ use crate::{
     edge::{
         clock,
         keyless::{TimestampAuthority, http::Http, identity},
-        signer::{self, SignerError, SigningKey},
+        signer::{self, Loaded, SignerError, SigningKey},
+        terminal,
     },
     flow::{
         error::{Error, Result},
@@ -90,6 +91,22 @@ impl Given {
         Ok(Self { keys, password, keyless, ca_file, timeout })
     }
 
+    /// Looks whether the keys could be loaded, without their passwords.
+    ///
+    /// # Errors
+    /// As [`Given::signers`].
+    pub fn look_at(&self) -> Result<()> {
+        look_at(&self.keys)
+    }
+
+    /// Whether somebody will be asked, should a key be encrypted.
+    pub fn will_ask(&self) -> bool {
+        !self.keyless.keyless
+            && !self.password.key_password_stdin
+            && from_environment().is_none()
+            && terminal::is_there()
+    }
+
     /// Those who sign; keys are decrypted beside what runs meanwhile, and an
     /// identity is asked for nothing yet.
     ///
@@ -110,7 +127,7 @@ impl Given {
             }
             None => None,
         };
-        let keys = decrypted(self.keys, self.password, printer).await?;
+        let keys = signing(self.keys, self.password, printer).await?;
         Ok(match authority {
             Some(authority) => Signers::stamped(keys, &authority, root),
             None => keys.into(),
@@ -181,49 +198,78 @@ fn read(file: &Path, what: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Loads every signing key; the password is asked for at most once a key.
+/// How often a person at a terminal may type the password of a key.
+const ATTEMPTS: u32 = 3;
+
+/// Loads every signing key beside what runs meanwhile, because scrypt takes a
+/// while on purpose and a person longer. What is wrong with any of them is
+/// said before a password is asked for.
 ///
 /// # Errors
 /// [`Error::Signer`]; [`Error::Usage`] for a key that is given twice.
-fn signing(
-    keys: &[String],
+async fn signing(
+    keys: Vec<String>,
     password: args::Password,
     printer: &Printer,
 ) -> Result<Vec<SigningKey>> {
+    look_at(&keys)?;
+    let printer = printer.clone();
+    let loading = tokio::task::spawn_blocking(move || load(&keys, password, &printer));
+    loading.await.map_err(|error| Error::Internal(format!("decrypting stopped: {error}")))?
+}
+
+/// Looks whether the keys could be loaded, without their passwords.
+fn look_at(keys: &[String]) -> Result<()> {
+    for (at, reference) in keys.iter().enumerate() {
+        if keys.iter().take(at).any(|other| other == reference) {
+            return Err(twice(reference));
+        }
+        signer::look_at(reference)?;
+    }
+    Ok(())
+}
+
+fn load(keys: &[String], password: args::Password, printer: &Printer) -> Result<Vec<SigningKey>> {
     let stdin = if password.key_password_stdin { Some(from_stdin()?) } else { None };
+    let given = stdin.or_else(from_environment);
     let mut loaded: Vec<SigningKey> = Vec::new();
     for reference in keys {
-        let found = signer::load(reference, &mut |reference| match &stdin {
-            Some(password) => Ok(password.clone()),
-            None => from_environment_or_prompt(reference),
-        })?;
+        let found = match &given {
+            Some(given) => signer::load(reference, &mut |_| Ok(given.clone()))?,
+            None => asking(reference, printer)?,
+        };
         if found.in_clear {
             printer.warn(&format!("the key `{reference}` is not encrypted"));
         }
         if loaded.iter().any(|key| key.fingerprint() == found.key.fingerprint()) {
-            return Err(Error::usage(
-                format!("the key `{reference}` is given twice"),
-                "name each signer's key once",
-            ));
+            return Err(twice(reference));
         }
         loaded.push(found.key);
     }
     Ok(loaded)
 }
 
-/// [`signing`] beside what runs meanwhile: scrypt takes a while on purpose.
-///
-/// # Errors
-/// As [`signing`].
-async fn decrypted(
-    keys: Vec<String>,
-    password: args::Password,
-    printer: &Printer,
-) -> Result<Vec<SigningKey>> {
-    let printer = *printer;
-    tokio::task::spawn_blocking(move || signing(&keys, password, &printer))
-        .await
-        .map_err(|error| Error::Internal(format!("decrypting stopped: {error}")))?
+/// Loads a key; a password that does not open it is asked for again.
+fn asking(reference: &str, printer: &Printer) -> Result<Loaded, SignerError> {
+    let mut attempt = 1;
+    loop {
+        let mut ask = |reference: &str| {
+            let missing = || SignerError::NoPassword { reference: reference.into() };
+            printer.pause();
+            asked(&format!("password for `{reference}`: ")).ok_or_else(missing)
+        };
+        match signer::load(reference, &mut ask) {
+            Err(error @ SignerError::Password { .. }) if attempt < ATTEMPTS => {
+                printer.say_always(&format!("{error}; try again"));
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn twice(reference: &str) -> Error {
+    Error::usage(format!("the key `{reference}` is given twice"), "name each signer's key once")
 }
 
 /// Loads every public key.
@@ -241,26 +287,33 @@ pub fn public(keys: &[String]) -> Result<Vec<PublicKey>> {
 /// The password of a new key: asked twice on a terminal.
 ///
 /// # Errors
-/// [`Error::Signer`] without a password; [`Error::Usage`] when the two differ.
-pub fn new_password(password: args::Password) -> Result<Zeroizing<String>> {
+/// [`Error::Usage`] without a password, and when the two differ.
+pub async fn new_password(password: args::Password) -> Result<Zeroizing<String>> {
+    let asking = tokio::task::spawn_blocking(move || ask_new_password(password));
+    asking.await.map_err(|error| Error::Internal(format!("asking stopped: {error}")))?
+}
+
+fn ask_new_password(password: args::Password) -> Result<Zeroizing<String>> {
     if password.key_password_stdin {
         return from_stdin();
     }
     if let Some(password) = from_environment() {
         return Ok(password);
     }
-    let first = prompt("password for the new key (empty for none): ", "the new key")?;
-    let second = prompt("the same again: ", "the new key")?;
+    let ask = |question| {
+        let missing = || {
+            Error::usage(
+                "there is no password for the new key",
+                "set `COSIGN_PASSWORD`, give `--key-password-stdin`, or run on a terminal",
+            )
+        };
+        asked(question).ok_or_else(missing)
+    };
+    let first = ask("password for the new key (empty for none): ")?;
+    let second = ask("the same again: ")?;
     match *first == *second {
         true => Ok(first),
         false => Err(Error::usage("the two passwords differ", "run it again")),
-    }
-}
-
-fn from_environment_or_prompt(reference: &str) -> Result<Zeroizing<String>, SignerError> {
-    match from_environment() {
-        Some(password) => Ok(password),
-        None => prompt(&format!("password for `{reference}`: "), reference),
     }
 }
 
@@ -283,12 +336,16 @@ fn from_stdin() -> Result<Zeroizing<String>> {
     Ok(text)
 }
 
-fn prompt(question: &str, reference: &str) -> Result<Zeroizing<String>, SignerError> {
-    let missing = || SignerError::NoPassword { reference: reference.into() };
-    if !io::stdin().is_terminal() {
-        return Err(missing());
+/// The answer to a question on a terminal, when there is one.
+fn asked(question: &str) -> Option<Zeroizing<String>> {
+    match terminal::is_there() {
+        true => terminal::ask(question).ok().flatten(),
+        false => None,
     }
-    let terminal = console::Term::stderr();
-    terminal.write_str(question).map_err(|_| missing())?;
-    terminal.read_secure_line().map(Zeroizing::new).map_err(|_| missing())
+}
+
+/// Leaves the terminal as it was, should a question be cut off; whether one
+/// was.
+pub fn stop_asking() -> bool {
+    terminal::restore()
 }

@@ -7,6 +7,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     flow::error::{Class, Error},
@@ -17,6 +18,7 @@ pub mod args;
 pub mod context;
 pub mod keys;
 pub mod output;
+pub mod progress;
 pub mod report;
 pub mod view;
 
@@ -29,9 +31,10 @@ mod keygen;
 mod publish;
 mod pull;
 mod sign;
+mod usage;
 mod verify;
 
-use args::{Cli, Output, Verb};
+use args::{Cli, Global, Output, Verb};
 use output::Printer;
 
 /// How long threads may take to remove their temporary files after Ctrl-C.
@@ -41,33 +44,27 @@ const CLEANING_UP: Duration = Duration::from_secs(3);
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Err(error) => return misused(&error),
     };
     let printer = Printer::new(&cli.global);
-    if let Err(error) = allowed(&cli) {
-        return failed(&error, &printer, None);
-    }
     let verb = cli.verb.name();
-    match dispatch(cli.verb, &printer) {
+    match allowed(&cli).and_then(|()| dispatch(cli.verb, &printer)) {
         Ok(code) => code,
-        Err(error) => failed(&error, &printer, Some(verb)),
+        Err(error) => failed(&error, &printer, verb),
     }
 }
 
 fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
     match verb {
-        Verb::Keygen(args) => keygen::run(&args, printer),
-        Verb::Check(args) => check::run(&args, printer),
-        Verb::Publish(args) => block_on(publish::run(*args, printer)),
-        Verb::Verify(args) => block_on(verify::run(args, printer)),
-        Verb::Inspect(args) => block_on(inspect::run(args, printer)),
-        Verb::Pull(args) => block_on(pull::run(args, printer)),
-        Verb::Diff(args) => block_on(diff::run(args, printer)),
-        Verb::Sign(args) => block_on(sign::run(args, printer)),
-        Verb::Attest(args) => block_on(attest::run(args, printer)),
+        Verb::Keygen(args) => block_on(keygen::run(args, printer), printer),
+        Verb::Check(args) => block_on(check::run(args, printer), printer),
+        Verb::Publish(args) => block_on(publish::run(*args, printer), printer),
+        Verb::Verify(args) => block_on(verify::run(args, printer), printer),
+        Verb::Inspect(args) => block_on(inspect::run(args, printer), printer),
+        Verb::Pull(args) => block_on(pull::run(args, printer), printer),
+        Verb::Diff(args) => block_on(diff::run(args, printer), printer),
+        Verb::Sign(args) => block_on(sign::run(args, printer), printer),
+        Verb::Attest(args) => block_on(attest::run(args, printer), printer),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sluicegate", &mut script);
@@ -75,10 +72,13 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Man { dir } => {
-            clap_mangen::generate_to(Cli::command(), &dir).map_err(|error| {
+            // A page says everything; what `-h` leaves out has no text otherwise.
+            let program = Cli::command()
+                .mut_subcommands(|verb| verb.mut_args(|argument| argument.hide_short_help(false)));
+            clap_mangen::generate_to(program, &dir).map_err(|error| {
                 Error::usage(
                     format!("cannot write man pages to `{}`: {error}", dir.display()),
-                    "give a directory that exists",
+                    "give a directory that exists and can be written",
                 )
             })?;
             Ok(ExitCode::SUCCESS)
@@ -134,7 +134,7 @@ fn allowed(cli: &Cli) -> Result<(), Error> {
     let readers = stdin_readers(&cli.verb);
     if readers.len() > 1 {
         return Err(Error::usage(
-            format!("{} all read standard input, which can be read once", readers.join(" and ")),
+            format!("{} read standard input, which can be read once", readers.join(" and ")),
             "give the key's password with `COSIGN_PASSWORD`, the registry's with `docker login`, \
              and the rest as files",
         ));
@@ -149,25 +149,57 @@ fn allowed(cli: &Cli) -> Result<(), Error> {
     }
 }
 
-/// Runs a flow; ends cleanly on Ctrl-C, which leaves nothing half-written.
-fn block_on(flow: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
+/// Runs a flow; ends cleanly when the user or the CI system stops it: nothing
+/// is half-written, and the terminal is as it was.
+fn block_on(
+    flow: impl Future<Output = Result<ExitCode, Error>>,
+    printer: &Printer,
+) -> Result<ExitCode, Error> {
+    let cannot = |error| Error::Internal(format!("cannot start the runtime: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Error::Internal(format!("cannot start the runtime: {error}")))?;
+        .map_err(cannot)?;
     let result = runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;
         tokio::select! {
-            result = flow => result,
+            biased;
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+            _ = terminated.recv() => Err(Error::Interrupted),
+            result = flow => result,
         }
     });
-    runtime.shutdown_timeout(CLEANING_UP);
+    if matches!(result, Err(Error::Interrupted)) {
+        printer.settle();
+    }
+    match keys::stop_asking() {
+        // Nothing ends a thread that waits for a line but the end of all.
+        true => runtime.shutdown_background(),
+        false => runtime.shutdown_timeout(CLEANING_UP),
+    }
     result
 }
 
+/// Says what the parser of the command line says; help and the version too.
+fn misused(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let typed: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let format = usage::format(&typed);
+    if matches!(format, Output::Json | Output::Yaml) {
+        let (verb, error) = (usage::verb(&typed), usage::error(error));
+        let global = Global { output: format, quiet: false, verbose: false };
+        let _ = Printer::new(&global).result(&view::Failure::new(verb, &error, 2), String::new);
+    }
+    ExitCode::from(2)
+}
+
 /// Says an error, as JSON too where JSON was asked for, and its exit code.
-fn failed(error: &Error, printer: &Printer, verb: Option<&'static str>) -> ExitCode {
+fn failed(error: &Error, printer: &Printer, verb: &'static str) -> ExitCode {
     let hint = error.hint();
     printer.error(error, hint.as_deref());
     for line in error.details() {
@@ -181,8 +213,8 @@ fn failed(error: &Error, printer: &Printer, verb: Option<&'static str>) -> ExitC
         Class::Usage => 2,
         Class::Unknown => 3,
     };
-    if let (Some(verb), Output::Json | Output::Yaml) = (verb, printer.format()) {
-        let _ = printer.result(&view::Failure::new(verb, error, code), String::new);
+    if matches!(printer.format(), Output::Json | Output::Yaml) {
+        let _ = printer.result(&view::Failure::new(Some(verb.into()), error, code), String::new);
     }
     ExitCode::from(code)
 }

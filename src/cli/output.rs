@@ -1,25 +1,36 @@
 //! Printing: stdout is data, stderr is talk. The only place that prints.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
-use crate::model::text::shown;
+use crate::{
+    flow::progress::{Event, Watch},
+    model::text::{chain, shown},
+};
 
-use super::args::{Global, Output};
+use super::{
+    args::{Global, Output},
+    progress::Line,
+};
 
 /// Where results and talk go.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Printer {
     format: Output,
     quiet: bool,
     verbose: bool,
+    line: Line,
 }
 
 impl Printer {
     /// The printer that the flags ask for.
     pub fn new(global: &Global) -> Self {
-        Self { format: global.output, quiet: global.quiet, verbose: global.verbose }
+        let line = Line::default();
+        Self { format: global.output, quiet: global.quiet, verbose: global.verbose, line }
     }
 
     /// The format of results.
@@ -29,17 +40,44 @@ impl Printer {
 
     /// Whether stdout may be coloured: a terminal, and `NO_COLOR` is not set.
     pub fn colour(&self) -> bool {
-        io::stdout().is_terminal() && no_color_unset()
+        io::stdout().is_terminal() && is_not_dumb() && no_color_unset()
     }
 
-    /// Whether stderr is a terminal that shows progress bars.
-    pub fn bars(&self) -> bool {
-        !self.quiet && io::stderr().is_terminal() && no_color_unset()
+    /// Whether stderr may be coloured.
+    pub fn talk_colour(&self) -> bool {
+        is_screen() && no_color_unset()
     }
 
-    /// Whether talk is wanted.
-    pub fn talks(&self) -> bool {
-        !self.quiet
+    /// Who is told how far a long operation is: a line that is drawn anew on a
+    /// terminal, a line for each step elsewhere.
+    pub fn watch(&self) -> Watch {
+        let printer = self.clone();
+        match (self.quiet, is_screen()) {
+            (true, _) => Arc::new(|_| {}),
+            (false, true) => Arc::new(move |event| printer.line.draw(event)),
+            (false, false) => Arc::new(move |event| match event {
+                Event::Step(step) => printer.say(&format!("{step} …")),
+                Event::Bytes(_) | Event::Items(_) => {}
+            }),
+        }
+    }
+
+    /// [`Printer::watch`] for what is soon over: nothing but on a terminal.
+    pub fn glance(&self) -> Watch {
+        match is_screen() {
+            true => self.watch(),
+            false => Arc::new(|_| {}),
+        }
+    }
+
+    /// Erases what shows progress until the next step, because a question comes.
+    pub fn pause(&self) {
+        self.line.erase();
+    }
+
+    /// Erases what shows progress: no more comes.
+    pub fn settle(&self) {
+        self.line.close();
     }
 
     /// Whether every request is told of.
@@ -65,6 +103,7 @@ impl Printer {
     /// # Errors
     /// When stdout cannot be written.
     pub fn data(&self, text: &str) -> io::Result<()> {
+        self.settle();
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -75,13 +114,13 @@ impl Printer {
     /// Says something on stderr unless `--quiet`.
     pub fn say(&self, text: &str) {
         if !self.quiet {
-            write_line(text);
+            self.write_line(text);
         }
     }
 
     /// Says something on stderr even with `--quiet`: what an exit code means.
     pub fn say_always(&self, text: &str) {
-        write_line(text.trim_end());
+        self.write_line(text.trim_end());
     }
 
     /// Says a warning on stderr unless `--quiet`.
@@ -90,27 +129,30 @@ impl Printer {
     }
 
     /// Says an error on stderr, always: the chain of causes, then the hint.
-    pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(source) = cause {
-            text.push_str(&format!(": {source}"));
-            cause = source.source();
-        }
+    pub fn error(&self, error: &(dyn std::error::Error + 'static), hint: Option<&str>) {
+        self.settle();
         // Much of it may be somebody else's words.
-        write_line(&format!("error: {}", shown(&text)));
+        self.write_line(&format!("error: {}", shown(&chain(error))));
         if let Some(hint) = hint {
-            write_line(&format!("hint: {}", shown(hint)));
+            self.write_line(&format!("hint: {}", shown(hint)));
         }
     }
+
+    /// Nothing can be done about a stderr that cannot be written.
+    fn write_line(&self, text: &str) {
+        self.line.above(|| _ = writeln!(io::stderr().lock(), "{text}"));
+    }
+}
+
+/// Whether stderr is a terminal that can draw a line anew.
+fn is_screen() -> bool {
+    io::stderr().is_terminal() && is_not_dumb()
+}
+
+fn is_not_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 fn no_color_unset() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// Nothing can be done about a stderr that cannot be written.
-fn write_line(text: &str) {
-    let mut err = io::stderr().lock();
-    let _ = writeln!(err, "{text}");
 }

@@ -103,11 +103,13 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     }
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
-    let keys = args.keys.key.clone();
-    let given = Given::new(keys, args.keys.password, args.keys.keyless.clone(), &args.registry)?;
-    let registries = context::registries(&args.registry, &[&args.reference], printer)?;
-    let request = request(args)?;
-    let watch = context::watch(printer);
+    let (keys, password) = (args.keys.key.clone(), args.keys.password);
+    let given = Given::new(keys, password, args.keys.keyless.clone(), &args.registry)?;
+    let (flags, named) = (args.registry.clone(), args.reference.clone());
+    given.look_at()?;
+    let request = Request { signers_last: given.will_ask(), ..request(args)? };
+    let registries = context::registries(&flags, &[&named], printer)?;
+    let watch = printer.watch();
     let signers = given.signers(printer);
     let outcome = match publish::publish_with(&registries, request, signers, &watch).await {
         Err(Error::Problems(problems)) => {
@@ -176,6 +178,7 @@ fn request(args: Publish) -> Result<Request> {
         keep_tag: args.keep_tag,
         force_tag: args.force_tag,
         dry_run: args.dry_run,
+        signers_last: false,
     })
 }
 

@@ -60,14 +60,14 @@ pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
         target: args.dir.clone(),
         limits: Limits { total: args.max_size, ..Limits::default() },
     };
-    let pulled = pull::pull(&registries, request).await?;
+    let pulled = pull::pull(&registries, request, &printer.watch()).await?;
     let view = view(&args.reference, args.dir.display().to_string(), &pulled);
     printer.result(&view, || text(&view)).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn view(reference: &Reference, directory: String, pulled: &Pulled) -> View {
-    let annotations = pulled.artifact.content.annotations();
+    let annotations = pulled.artifact.content.annotations.clone();
     View {
         schema: "sluicegate.dev/pull/v1",
         reference: reference.to_string(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     flow::{
         error::Result,
+        progress::Event,
         sign::{self, Added, Outcome},
     },
     model::{digest::Digest, reference::Reference},
@@ -78,8 +79,9 @@ fn added(added: &Added) -> AddedView {
 
 pub(super) async fn run(args: Sign, printer: &Printer) -> Result<ExitCode> {
     let given = Given::new(args.keys.key, args.keys.password, args.keys.keyless, &args.registry)?;
-    let signers = given.signers(printer).await?;
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
+    let signers = given.signers(printer).await?;
+    printer.glance()(Event::Step("signing"));
     let outcome =
         sign::sign(&registries, &args.reference, signers, !args.no_legacy_signature).await?;
     let view = View::new("sluicegate.dev/sign/v1", &args.reference, &outcome);

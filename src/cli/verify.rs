@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::{
     flow::{
-        error::{Error, Result},
+        error::{Class, Error, Result},
+        progress::Event,
         verify::{self, Judged},
     },
     model::{
@@ -16,7 +17,7 @@ use crate::{
         evidence::{Claim, Finding},
         policy::{self, Exhibit, Kind, Policy, Reason, Standing, rule::provenance},
         reference::Reference,
-        text::shown,
+        text::{chain, shown},
     },
 };
 
@@ -126,7 +127,12 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
     let registries = context::registries(&args.registry, &[&args.reference], printer)?;
     let policy = Policy::by_keys(keys, args.require_provenance);
     let request = verify::Request { deep: args.deep, ..verify::Request::new(policy) };
-    let judged = verify::verify(&registries, &args.reference, request).await;
+    printer.glance()(Event::Step("verifying"));
+    let judged = match verify::verify(&registries, &args.reference, request).await {
+        // Nothing was asked that a verdict could answer.
+        Err(error) if error.class() == Class::Usage => return Err(error),
+        judged => judged,
+    };
     let view = match &judged {
         Ok(judged) => judged_view(&args.reference, judged),
         Err(error) => unresolved_view(&args.reference, error),
@@ -150,7 +156,7 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
 }
 
 fn judged_view(reference: &Reference, judged: &Judged) -> View {
-    let annotations = judged.artifact.as_ref().map(|a| a.content.annotations()).unwrap_or_default();
+    let annotations = judged.annotations.clone();
     let exhibits = &judged.gathered.exhibits;
     View {
         schema: "sluicegate.dev/verify/v1",
@@ -201,10 +207,6 @@ impl ReasonView {
 
 /// What could not be resolved is unknown.
 fn unresolved_view(reference: &Reference, error: &Error) -> View {
-    let mut found = error.to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        found = format!("{found}: {source}");
-    }
     View {
         schema: "sluicegate.dev/verify/v1",
         reference: reference.to_string(),
@@ -213,7 +215,7 @@ fn unresolved_view(reference: &Reference, error: &Error) -> View {
         reasons: vec![ReasonView {
             code: error.code().into(),
             obligation: None,
-            found,
+            found: chain(error),
             wanted: "the artifact's manifest".into(),
             hint: error.hint().unwrap_or_default(),
         }],

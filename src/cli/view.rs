@@ -3,8 +3,6 @@
 //! `schemas/` is generated from these types; a test keeps the two equal and
 //! validates real output against them.
 
-use std::error::Error as _;
-
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
@@ -18,6 +16,7 @@ use crate::{
         },
         digest::Digest,
         evidence::Format,
+        text::causes,
     },
 };
 
@@ -29,8 +28,8 @@ use super::verify::ReasonView;
 pub struct Failure {
     /// Always `sluicegate.dev/error/v1`.
     schema: &'static str,
-    /// The verb.
-    verb: &'static str,
+    /// The verb; `null` when none was understood.
+    verb: Option<String>,
     /// What failed.
     error: String,
     /// Why, outermost first.
@@ -49,13 +48,8 @@ pub struct Failure {
 
 impl Failure {
     /// The view of an error.
-    pub fn new(verb: &'static str, error: &Error, exit_code: u8) -> Self {
-        let mut causes = Vec::new();
-        let mut cause = error.source();
-        while let Some(source) = cause {
-            causes.push(source.to_string());
-            cause = source.source();
-        }
+    pub fn new(verb: Option<String>, error: &Error, exit_code: u8) -> Self {
+        let causes = causes(error).map(ToString::to_string).collect();
         let problems = match error {
             Error::Problems(problems) => problems.iter().map(ProblemView::new).collect(),
             _ => Vec::new(),

@@ -23,7 +23,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::model::source::git::{EntryKind, GitFacts, ObjectFormat, ObjectId, Remote, TreeEntry};
+use crate::model::{
+    source::git::{EntryKind, GitFacts, ObjectFormat, ObjectId, Remote, TreeEntry},
+    text::brief,
+};
 
 /// How long one git command may take.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -406,10 +409,10 @@ async fn complaint(stderr: Option<impl AsyncRead + Unpin>) -> String {
 fn plain(complaint: &str) -> String {
     let word = |word: &str| match word.contains("://") || word.contains('@') {
         true => "…".to_owned(),
-        false => word.chars().filter(|c| !c.is_control()).collect(),
+        false => word.to_owned(),
     };
     let words: Vec<_> = complaint.split_whitespace().map(word).collect();
-    words.join(" ").chars().take(300).collect()
+    brief(&words.join(" "))
 }
 
 /// Git could not say what was asked.
@@ -488,6 +491,11 @@ impl GitError {
                 "if you trust it, run `git config --global --add safe.directory '{}'`",
                 env::current_dir().map_or_else(|_| dir.clone(), |here| here.join(dir)).display()
             ),
+            Self::TimedOut { .. } => {
+                "is the disk slow, or the repository on a network? Try again, or give the repository \
+                 with `--source URL` and what was built with `--revision`"
+                    .into()
+            }
             _ => "give the repository with `--source URL` and what was built with `--revision`"
                 .into(),
         }
@@ -518,7 +526,7 @@ mod tests {
     #[test]
     fn complaints_show_no_credentials() {
         let text = plain("fatal: could not read\x1b from https://u:s3cret@host/x\nor u:s3cret@h");
-        assert_eq!(text, "fatal: could not read from … or …");
+        assert_eq!(text, "fatal: could not read\\u{1b} from … or …");
     }
 
     #[test]

@@ -10,3 +10,4 @@ pub mod keyless;
 pub mod registry;
 pub mod secret;
 pub mod signer;
+pub mod terminal;

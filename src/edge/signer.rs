@@ -125,6 +125,19 @@ pub fn load(
     parse(&text, reference, password)
 }
 
+/// Looks whether there is a private key that could be loaded, without its
+/// password.
+///
+/// # Errors
+/// As [`load`], but for the password.
+pub fn look_at(reference: &str) -> Result<(), SignerError> {
+    let no_password = || SignerError::NoPassword { reference: reference.into() };
+    match parse(&read(reference)?, reference, &mut |_| Err(no_password())) {
+        Ok(_) | Err(SignerError::NoPassword { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Starts to seed the random numbers that signing needs, which takes longer
 /// than a signature; the key is decrypted meanwhile.
 fn seed() {
@@ -151,8 +164,9 @@ pub fn parse(
     let content = Zeroizing::new(block.into_contents());
     let (key, in_clear) = match tag.as_str() {
         LABEL | OLD_LABEL => {
+            let sealed = Sealed::parse(&content, reference)?;
             let password = password(reference)?;
-            let der = decrypt(&content, password.as_bytes(), reference)?;
+            let der = sealed.unseal(password.as_bytes(), reference)?;
             // cosign refuses SEC1 inside an encrypted file; so what is accepted
             // here is accepted there.
             if !is_pkcs8(&der) {
@@ -182,6 +196,34 @@ pub fn load_public(reference: &str) -> Result<Vec<PublicKey>, SignerError> {
         .map_err(|source| SignerError::Public { reference: reference.into(), source })
 }
 
+/// The files that [`write_pair`] would write. None may exist, and the directory
+/// must.
+///
+/// # Errors
+/// [`SignerError::Write`].
+pub fn check_pair(prefix: &Path) -> Result<(PathBuf, PathBuf), SignerError> {
+    let with = |extension: &str| {
+        let mut path = prefix.as_os_str().to_owned();
+        path.push(extension);
+        PathBuf::from(path)
+    };
+    let (private, public) = (with(".key"), with(".pub"));
+    for path in [&private, &public] {
+        // A link that leads nowhere is there as well.
+        if path.symlink_metadata().is_ok() {
+            return Err(exists(path));
+        }
+    }
+    let parent = private.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = fs::metadata(parent.unwrap_or(Path::new(".")));
+    let fault = match directory {
+        Ok(found) if found.is_dir() => return Ok((private, public)),
+        Ok(_) => io::ErrorKind::NotADirectory.into(),
+        Err(error) => error,
+    };
+    Err(SignerError::Write { path: private, source: fault })
+}
+
 /// Writes `<prefix>.key` (0600) and `<prefix>.pub` (0644); neither may exist.
 ///
 /// # Errors
@@ -192,15 +234,7 @@ pub fn write_pair(
     key: &SigningKey,
     password: &[u8],
 ) -> Result<(PathBuf, PathBuf), SignerError> {
-    let with = |extension: &str| {
-        let mut path = prefix.as_os_str().to_owned();
-        path.push(extension);
-        PathBuf::from(path)
-    };
-    let (private, public) = (with(".key"), with(".pub"));
-    if public.exists() {
-        return Err(exists(&public));
-    }
+    let (private, public) = check_pair(prefix)?;
     let pem = key.to_encrypted_pem(password)?;
     create(&private, pem.as_bytes(), 0o600)?;
     if let Err(error) = create(&public, key.public().to_pem().as_bytes(), 0o644) {
@@ -349,11 +383,13 @@ impl Sealed {
         })
     }
 
-    /// Decrypts it; `None` when the password does not fit.
-    fn open(&self, password: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, SignerError> {
+    /// Decrypts it.
+    fn unseal(&self, password: &[u8], reference: &str) -> Result<Zeroizing<Vec<u8>>, SignerError> {
         let secretbox = secretbox(password, &self.salt, self.log_n)?;
-        let opened = secretbox.decrypt((&self.nonce).into(), self.sealed.as_slice());
-        Ok(opened.ok().map(Zeroizing::new))
+        match secretbox.decrypt((&self.nonce).into(), self.sealed.as_slice()) {
+            Ok(opened) => Ok(Zeroizing::new(opened)),
+            Err(_) => Err(SignerError::Password { reference: reference.into() }),
+        }
     }
 }
 
@@ -367,8 +403,7 @@ pub fn decrypt(
     password: &[u8],
     reference: &str,
 ) -> Result<Zeroizing<Vec<u8>>, SignerError> {
-    let opened = Sealed::parse(json, reference)?.open(password)?;
-    opened.ok_or_else(|| SignerError::Password { reference: reference.into() })
+    Sealed::parse(json, reference)?.unseal(password, reference)
 }
 
 fn secretbox(password: &[u8], salt: &[u8], log_n: u8) -> Result<XSalsa20Poly1305, SignerError> {

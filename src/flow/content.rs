@@ -14,8 +14,9 @@ use tempfile::NamedTempFile;
 use crate::{
     edge::files,
     model::{
-        artifact::{manifest::Descriptor, media},
+        artifact::manifest::{self, Descriptor},
         bundle::{
+            bounds::{Bounds, Tally},
             check,
             need::Need,
             object::Object,
@@ -52,20 +53,15 @@ pub struct File<'a> {
     pub bytes: Option<&'a [u8]>,
 }
 
-/// The layer that holds the bundle: Flux's, else the first. It announces at
-/// most `limit` bytes.
+/// The layer that holds the bundle: the first, as Flux takes it, whatever others
+/// there are. What is shown, compared and extracted is what the cluster gets. It
+/// announces at most `limit` bytes.
 ///
 /// # Errors
 /// [`Error::Usage`] when there is none to choose; [`ExtractError::TooLarge`].
 pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
-    let layers = &artifact.content.layers;
-    let flux = layers.iter().find(|layer| layer.media_type == media::FLUX_CONTENT);
-    let layer = flux.or(layers.first()).ok_or_else(|| {
-        Error::usage(
-            format!("`{}` has no layer", artifact.digest()),
-            "an image index or an empty artifact holds no bundle; name one that was published",
-        )
-    })?;
+    artifact.content.intact()?;
+    let layer = artifact.content.layers.first().ok_or_else(|| no_layer(artifact))?;
     match layer.size > limit {
         true => {
             let (digest, size) = (layer.digest, layer.size);
@@ -73,6 +69,20 @@ pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
         }
         false => Ok(layer),
     }
+}
+
+fn no_layer(artifact: &Artifact) -> Error {
+    let entries = manifest::entries(&artifact.manifest.bytes).unwrap_or_default();
+    let digest = artifact.digest();
+    if entries.is_empty() {
+        let hint = "an empty artifact holds no bundle; name one that was published";
+        return Error::usage(format!("`{digest}` has no layer"), hint);
+    }
+    let some: Vec<_> = entries.iter().take(3).map(|entry| format!("`@{}`", entry.digest)).collect();
+    Error::usage(
+        format!("`{digest}` is an index of {} manifest(s) and holds no bundle", entries.len()),
+        format!("name one of them by its digest, such as {}", some.join(", ")),
+    )
 }
 
 /// Fetches the layer of an artifact; its digest is right when this returns.
@@ -137,20 +147,38 @@ pub struct Inside {
     pub needs: Vec<Need>,
 }
 
-/// Reads the layer and what its manifests hold and name.
+/// Reads the layer and what its manifests hold and name, within the bounds of a
+/// bundle that could be published: anybody may have made it.
 ///
 /// # Errors
-/// As [`fetch`] and [`visit`].
+/// As [`fetch`] and [`visit`], and when it holds more than a bundle may.
 pub async fn inside(artifact: &Artifact) -> Result<Inside> {
-    let layer = fetch(artifact).await?;
+    look_inside(fetch(artifact).await?).await
+}
+
+/// [`inside`] of a layer that was fetched.
+///
+/// # Errors
+/// As [`inside`].
+pub async fn look_inside(layer: NamedTempFile) -> Result<Inside> {
     let judged = tokio::task::spawn_blocking(move || {
-        let (mut facts, mut paths) = (Vec::new(), BTreeSet::new());
+        let options =
+            check::Options { allow_secrets: true, needs: true, bounds: Bounds::default() };
+        let (mut facts, mut paths, mut tally) = (Vec::new(), BTreeSet::new(), Tally::default());
         visit(layer.path(), check::is_manifest, |file| {
             paths.insert(file.path.clone());
-            facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
+            if let Some(bytes) = file.bytes {
+                let found = check::read_file(file.path, bytes, tally.keep(&options));
+                tally.add(&found);
+                facts.push(found);
+            }
         })?;
-        let options = check::Options { allow_secrets: true, needs: true };
-        Ok::<_, Error>(check::judge(facts, &paths, &options))
+        match tally.problems(&options).into_iter().next() {
+            Some(problem) => {
+                Err(Error::usage(problem.message, "look at the files: `sluicegate pull`"))
+            }
+            None => Ok(check::judge(facts, &paths.iter().collect(), &options)),
+        }
     });
     let judged = judged.await.map_err(|error| Error::Internal(error.to_string()))??;
     Ok(Inside { objects: judged.objects, needs: judged.needs })

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::NamedTempFile;
@@ -16,6 +17,7 @@ use crate::{
     edge::registry::Registries,
     model::{
         bundle::{
+            bounds::{Bounds, Keep},
             canonical::{self, Canonical},
             check::{self, FileFacts},
             diff::{self, Diff, File, Named, Object, Side},
@@ -31,6 +33,7 @@ use super::{
     content,
     error::{Error, Result},
     pack::{self, Options},
+    progress::{Event, Watch},
     verify,
 };
 
@@ -39,7 +42,8 @@ pub const MAX_TEXT: usize = 256 << 20;
 
 /// How a directory is judged before it is compared: nothing is published, so
 /// that a Secret in clear harms nobody.
-const JUDGED: check::Options = check::Options { allow_secrets: true, needs: false };
+const JUDGED: check::Options =
+    check::Options { allow_secrets: true, needs: false, bounds: Bounds::NONE };
 
 /// One of the two bundles.
 #[derive(Debug, Clone)]
@@ -50,36 +54,41 @@ pub enum Input {
     Directory(PathBuf),
 }
 
-/// Compares two bundles.
+/// Compares two bundles, and tells `watch` how far it is.
 ///
 /// # Errors
 /// [`Error::Problems`] for a directory that cannot be published; what keeps an
 /// artifact from being read.
-pub async fn diff(registries: &Registries, from: &Input, to: &Input) -> Result<Diff> {
+pub async fn diff(
+    registries: &Registries,
+    from: &Input,
+    to: &Input,
+    watch: &Watch,
+) -> Result<Diff> {
+    watch(Event::Step("reading"));
     let (from, to) = futures::try_join!(side(registries, from), side(registries, to))?;
+    watch(Event::Step("comparing"));
     let compared = tokio::task::spawn_blocking(move || diff::diff(&from, &to)).await;
     compared.map_err(|error| Error::Internal(error.to_string()))
 }
 
 async fn side(registries: &Registries, input: &Input) -> Result<Side> {
-    let side = match input {
+    let layer = match input {
         Input::Artifact(reference) => {
-            let artifact = verify::resolve(registries, reference).await?;
-            let layer = content::fetch(&artifact).await?;
-            tokio::task::spawn_blocking(move || read(layer.path())).await
+            content::fetch(&verify::resolve(registries, reference).await?).await?
         }
-        Input::Directory(path) => {
-            let path = path.clone();
-            tokio::task::spawn_blocking(move || read(packed(&path)?.path())).await
-        }
+        Input::Directory(path) => packed(path).await?,
     };
+    let side = tokio::task::spawn_blocking(move || read(layer.path())).await;
     side.map_err(|error| Error::Internal(error.to_string()))?
 }
 
 /// The layer that publishing the directory would push.
-fn packed(path: &Path) -> Result<NamedTempFile> {
+async fn packed(path: &Path) -> Result<NamedTempFile> {
     let options = Options { check: JUDGED, ..Options::default() };
-    let packed = pack::pack(&pack::Input::at(path)?, &options, None)?;
+    // Two sides at once have no one number of bytes to show.
+    let unwatched: Watch = Arc::new(|_| {});
+    let packed = pack::beside(pack::Input::at(path)?, options, &unwatched).await?;
     let problems = packed.judgement.problems.into_iter();
     let errors: Vec<_> = problems.filter(|problem| problem.severity == Severity::Error).collect();
     match packed.layer {
@@ -118,7 +127,7 @@ impl Gathered {
         let contents = file.bytes.map(canonical::read);
         let by_bytes = contents.as_ref().is_none_or(|contents| contents.other);
         self.files.push((File { path: file.path.clone(), digest: file.digest }, by_bytes));
-        self.facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes)));
+        self.facts.extend(file.bytes.map(|bytes| check::read_file(file.path, bytes, Keep::All)));
         let mut objects = VecDeque::new();
         for mut canonical in contents.into_iter().flat_map(|contents| contents.objects) {
             let yaml = serde_saphyr::to_string(&canonical.value)
@@ -140,7 +149,7 @@ impl Gathered {
     /// Which documents are objects, and not patches of others, is what the
     /// check of all files together says.
     fn finish(mut self) -> Side {
-        let judged = check::judge(self.facts, &self.paths, &JUDGED);
+        let judged = check::judge(self.facts, &self.paths.iter().collect(), &JUDGED);
         let mut side = Side::default();
         for found in &judged.objects {
             let left = self.objects.entry(found.file().clone()).or_default();

@@ -1,9 +1,11 @@
 //! What a flow fails with, and which exit code that is.
 
+use std::io;
+
 use crate::{
     edge::{
         keyless::error::{KeylessError, Service},
-        registry::{Fault, RegistryError},
+        registry::{Fault, RegistryError, Zone},
         signer::SignerError,
     },
     model::{
@@ -79,6 +81,8 @@ pub enum Error {
     NotFound {
         /// The reference.
         what: String,
+        /// Whether the tag was not named but is what no tag means.
+        implied: bool,
     },
     /// Something that decides what to write could not be read.
     #[error("{message}")]
@@ -218,6 +222,9 @@ impl Error {
                 "`cosign copy` writes an artifact to this tag; delete `{tag}` or move that artifact"
             )),
             Error::Contended { .. } => Some("run it again; what was written stays".into()),
+            Error::NotFound { implied: true, .. } => {
+                Some("no tag was named, so `latest` was looked for; name one".into())
+            }
             Error::NotFound { .. } => {
                 Some("check the spelling, and that it was published here".into())
             }
@@ -238,8 +245,22 @@ impl Error {
             Error::Pack(super::pack::PackError::Unreadable { .. }) => {
                 Some("give a directory, a file, or `-` for standard input".into())
             }
+            Error::Pack(
+                super::pack::PackError::Temporary(_) | super::pack::PackError::Layer(_),
+            ) => Some(
+                "make room where temporary files go, or name another directory in `TMPDIR`".into(),
+            ),
             Error::Extract(ExtractError::Target { .. }) => {
                 Some("name another directory; nothing is ever extracted over something else".into())
+            }
+            Error::Extract(
+                ExtractError::Unwritable { source, .. } | ExtractError::Write { source, .. },
+            ) => local_hint(source.kind()).map(Into::into),
+            Error::Extract(ExtractError::TooLarge { .. }) => {
+                Some("if it is meant to be so large, raise `--max-size`".into())
+            }
+            Error::Reference(ReferenceError::NeedsTag { text }) => {
+                Some(format!("name one, such as `{text}:1.0.0`"))
             }
             Error::Git(error) => Some(error.hint()),
             Error::Source(error) => Some(error.hint().into()),
@@ -317,13 +338,30 @@ fn keyless_hint(error: &KeylessError) -> &'static str {
     }
 }
 
-/// Wrong bytes are a rejection; what a registry does not allow is a matter of
-/// usage; anything else may be otherwise next time.
+/// Wrong bytes are a rejection; what a registry does not allow and what is
+/// wrong with this machine or with a directory on it is for the user to mend;
+/// anything else may be otherwise next time.
 fn fault_class(fault: &Fault) -> Class {
     match fault {
         Fault::WrongDigest { .. } => Class::Rejected,
-        Fault::ImmutableTag { .. } => Class::Usage,
+        Fault::ImmutableTag { .. } | Fault::Layout(_) => Class::Usage,
+        Fault::Local(error) if local_hint(error.kind()).is_some() => Class::Usage,
         _ => Class::Unknown,
+    }
+}
+
+/// What to do about files that cannot be read or written; nothing for what may
+/// be otherwise next time, such as a lock that another writer holds.
+fn local_hint(kind: io::ErrorKind) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::PermissionDenied => Some("check who may read and write there"),
+        Kind::ReadOnlyFilesystem => Some("choose a place that can be written"),
+        Kind::StorageFull | Kind::QuotaExceeded => Some("make room there, or choose another place"),
+        Kind::NotFound | Kind::NotADirectory | Kind::IsADirectory | Kind::InvalidFilename => {
+            Some("check the path")
+        }
+        _ => None,
     }
 }
 
@@ -339,6 +377,7 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              immutability rule, and move other tags only where it allows that"
                 .into()
         }
+        Fault::OutOfReach { .. } => return private_hint(fault),
         Fault::Refused(_) => {
             "if a token server on another host is meant, name it with `--token-realm HOST`".into()
         }
@@ -347,9 +386,26 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              `--max-size`"
                 .into()
         }
-        Fault::Throttled | Fault::TimedOut(_) | Fault::Network(_) => "try again later".into(),
+        Fault::Network(_) => "check the host, the port and the network; else try again later".into(),
+        Fault::Throttled | Fault::TimedOut(_) => "try again later, or raise `--timeout`".into(),
+        Fault::Layout(_) => {
+            "name a layout, or a directory that is empty or new; a torn one is restored from a copy"
+                .into()
+        }
+        Fault::Local(error) => local_hint(error.kind())?.into(),
         _ => return None,
     })
+}
+
+/// What to do about a host that nobody named who may name it. Nothing helps
+/// against link-local space.
+pub(super) fn private_hint(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::OutOfReach { host, zone, .. } if *zone != Zone::LinkLocal => {
+            Some(format!("if it is to be asked all the same, give `--private-host {host}`"))
+        }
+        _ => None,
+    }
 }
 
 impl From<RegistryError> for Error {

@@ -3,7 +3,7 @@
 
 use crate::{
     edge::registry::Registries,
-    model::{evidence::key::PublicKey, reference::Reference},
+    model::{evidence::key::PublicKey, reference::Reference, text::chain},
 };
 
 use super::{
@@ -40,16 +40,6 @@ pub async fn inspect(
         discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()),
         content::inside(&artifact),
     );
-    let inside = inside.map_err(|error| with_causes(&error));
+    let inside = inside.map_err(|error| chain(&error));
     Ok(Inspection { artifact, inside, gathered })
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    text
 }

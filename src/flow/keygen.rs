@@ -23,6 +23,15 @@ pub struct Pair {
     pub signer: Fingerprint,
 }
 
+/// Looks whether a key pair could be written, which is known before the
+/// password is.
+///
+/// # Errors
+/// As [`keygen`].
+pub fn check(prefix: &Path) -> Result<()> {
+    signer::check_pair(prefix).map(|_| ()).map_err(refused)
+}
+
 /// Makes a key pair: `PREFIX.key`, encrypted with `password`, and `PREFIX.pub`.
 ///
 /// # Errors

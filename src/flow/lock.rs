@@ -7,10 +7,13 @@
 //! unresolved and stops nothing. Whether an incomplete lock is acceptable is
 //! the caller's decision ([`Lock::require`]). A reference that carries its
 //! digest is taken at its word: nothing is asked.
+//!
+//! Whoever can change a manifest chooses the hosts. So only a mirror counts as
+//! named by the user here; what else the user named, the edge knows
+//! ([`NamedBy::Content`]). Nobody makes a CI job ask machines of its network.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    error::Error,
     sync::Arc,
     time::Duration,
 };
@@ -25,7 +28,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
-    edge::registry::{Fault, Registries, RegistryError, Store},
+    edge::registry::{Fault, NamedBy, Registries, RegistryError, Store},
     model::{
         bundle::{
             chart_index::{self, ChartIndex, Entry, IndexError, MAX_INDEX, PickError},
@@ -36,8 +39,11 @@ use crate::{
         },
         digest::Digest,
         reference::{Place, Reference, Repository, Tag},
+        text::{chain, hidden_credentials},
     },
 };
+
+use super::{error, progress::Progress};
 
 /// The most tags that are listed to find a version in a range.
 const MAX_TAGS: usize = 100_000;
@@ -74,16 +80,9 @@ impl Default for LockOptions {
     }
 }
 
-/// How far resolving is: told after each question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Questions answered so far, with or without success.
-    pub done: usize,
-    /// Questions in all: fewer than needs where several name the same.
-    pub total: usize,
-}
-
-/// Resolves `needs`; both lists of the result are in their order.
+/// Resolves `needs`; both lists of the result are in their order. `on_item` is
+/// told how many questions are answered, with or without success: fewer than
+/// needs where several name the same.
 pub async fn resolve(
     needs: &[Need],
     registries: &Registries,
@@ -95,12 +94,13 @@ pub async fn resolve(
     let desk = Desk::new(registries, options, &questions);
     let total = questions.len();
     let mut answers = HashMap::with_capacity(total);
+    on_item(Progress { done: 0, total: total as u64 });
     let mut asked = stream::iter(questions)
         .map(|question| desk.ask(question))
         .buffer_unordered(options.parallel.max(1));
     while let Some((question, answer)) = asked.next().await {
         answers.insert(question, answer);
-        on_item(Progress { done: answers.len(), total });
+        on_item(Progress { done: answers.len() as u64, total: total as u64 });
     }
     drop(asked);
     assemble(needs, &answers)
@@ -214,11 +214,9 @@ impl Failure {
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         let absent = error.is_not_found();
-        let mut reason = format!("could not {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            reason.push_str(&format!(": {cause}"));
-            source = cause.source();
+        let mut reason = format!("could not {}", chain(&error));
+        if let Some(hint) = error::private_hint(&error.fault) {
+            reason.push_str(&format!("; {hint}"));
         }
         Self { reason, absent }
     }
@@ -284,21 +282,23 @@ impl<'a> Desk<'a> {
     }
 
     /// The repository to read for `path` of `host`.
-    fn store(&self, host: &str, path: &str) -> Result<Store, Failure> {
-        let (host, path) = mirror::repository(&self.options.mirrors, host, path);
+    async fn store(&self, host: &str, path: &str) -> Result<Store, Failure> {
+        let mirrors = &self.options.mirrors;
+        let (host, path) = mirror::repository(mirrors, host, path);
         let repository = Repository::new(&host, &path).map_err(Failure::absent)?;
-        Ok(self.registries.open(&Place::Registry(repository))?)
+        let by = named_by(mirror::is_mirror(mirrors, repository.host()));
+        Ok(self.registries.open_as(&repository, by).await?)
     }
 
     async fn tag(&self, host: &str, path: &str, tag: &str) -> Result<Digest, Failure> {
         let name: Tag = tag.parse().map_err(Failure::absent)?;
-        let digest = self.store(host, path)?.resolve(&name).await?;
+        let digest = self.store(host, path).await?.resolve(&name).await?;
         digest.ok_or_else(|| Failure::absent(format!("`{host}/{path}` has no tag `{tag}`")))
     }
 
     async fn range(&self, host: &str, path: &str, range: &str) -> Answer {
         let constraint = Constraint::parse(range).map_err(Failure::absent)?;
-        let tags = self.store(host, path)?.tags(MAX_TAGS).await?;
+        let tags = self.store(host, path).await?.tags(MAX_TAGS).await?;
         let tag = pick_tag(&constraint, &tags).ok_or_else(|| {
             Failure::absent(format!("no tag of `{host}/{path}` matches `{range}`"))
         })?;
@@ -319,11 +319,8 @@ impl<'a> Desk<'a> {
         match url.scheme() {
             "http" | "https" => {
                 let read = mirror::url(&self.options.mirrors, &url);
-                // A mirror's host was named by the user, the archive's only by
-                // the index.
-                let index = mirror::url(&self.options.mirrors, &base);
-                let named_by = if read == url { &index } else { &read };
-                let hashed = self.registries.hash(&read, named_by, self.options.max_chart);
+                let by = named_by(mirror::is_mirror_url(&self.options.mirrors, &read));
+                let hashed = self.registries.hash(&read, by, self.options.max_chart);
                 let (digest, _) = self.limited(hashed).await??;
                 Ok(Found { digest, uri: recorded(&url), version })
             }
@@ -357,6 +354,11 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Who named the host that is read.
+fn named_by(is_mirror: bool) -> NamedBy {
+    if is_mirror { NamedBy::User } else { NamedBy::Content }
+}
+
 /// Reads under the time limit of one read.
 async fn limited<T>(limit: Duration, read: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::time::timeout(limit, read).await.map_err(|_| {
@@ -378,13 +380,14 @@ async fn read_index(
         .and_then(|url| chart_index::index_url(&url))
         .ok_or_else(|| not_a_url(repository))?;
     let read = mirror::url(&options.mirrors, &url);
+    let by = named_by(mirror::is_mirror_url(&options.mirrors, &read));
     let mut size = (SMALL_INDEX, 1);
     loop {
         let (limit, permits) = size;
         // The semaphore is never closed; a missing permit would only mean more
         // memory.
         let _permit = memory.acquire_many(permits).await.ok();
-        match limited(options.time_limit, registries.get(&read, limit)).await? {
+        match limited(options.time_limit, registries.get(&read, by, limit)).await? {
             Ok(bytes) => return parse_index(bytes, charts).await,
             Err(RegistryError { fault: Fault::TooLarge { .. }, .. }) if limit < MAX_INDEX => {
                 size = (MAX_INDEX, SMALL_INDEXES);
@@ -402,7 +405,8 @@ async fn parse_index(bytes: Bytes, charts: BTreeSet<String>) -> Result<ChartInde
 }
 
 fn not_a_url(repository: &str) -> Failure {
-    Failure::absent(format!("`{repository}` is not an http or https URL"))
+    let shown = hidden_credentials(repository);
+    Failure::absent(format!("`{shown}` is not an http or https URL"))
 }
 
 /// The URL as it may be recorded: credentials and query (which can hold a

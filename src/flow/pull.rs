@@ -16,6 +16,7 @@ use super::{
     content,
     error::{Error, Result},
     extract::{self, Extracted, Target},
+    progress::{Event, Progress, Watch},
     verify::{self, Artifact},
 };
 
@@ -58,11 +59,12 @@ pub struct Pulled {
 /// # Errors
 /// [`Error::Verdict`] when it was not accepted, [`Error::Extract`], and what
 /// keeps it from being read.
-pub async fn pull(registries: &Registries, request: Request) -> Result<Pulled> {
+pub async fn pull(registries: &Registries, request: Request, watch: &Watch) -> Result<Pulled> {
     let target = Target::check(&request.target)?;
     let (artifact, admitted) = match &request.trust {
         Trust::UnsafeAnything => (verify::resolve(registries, &request.reference).await?, None),
         Trust::Verified(policy) => {
+            watch(Event::Step("verifying"));
             let demanded = verify::Request::new((**policy).clone());
             let found = verify::verify(registries, &request.reference, demanded).await?;
             match (found.verdict.admit(), found.artifact) {
@@ -71,8 +73,16 @@ pub async fn pull(registries: &Registries, request: Request) -> Result<Pulled> {
             }
         }
     };
-    let mut reader =
-        artifact.store.open_blob(content::layer(&artifact, request.limits.total)?).await?;
-    let extracted = extract::extract(target, request.limits, async || reader.chunk().await).await?;
+    watch(Event::Step("extracting"));
+    let layer = content::layer(&artifact, request.limits.total)?;
+    let mut read = Progress { done: 0, total: layer.size };
+    let mut reader = artifact.store.open_blob(layer).await?;
+    let chunk = async || {
+        let chunk = reader.chunk().await?;
+        read.done += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        watch(Event::Bytes(read));
+        Ok(chunk)
+    };
+    let extracted = extract::extract(target, request.limits, chunk).await?;
     Ok(Pulled { artifact, admitted, extracted })
 }

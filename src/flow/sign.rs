@@ -62,7 +62,11 @@ pub async fn sign(
     let (artifact, gathered) = gather(registries, reference, &signers).await?;
     signers.complete().await?;
     let signed = |signer: &SignerId, format| {
-        gathered.findings().any(|found| found.format == format && signed_by(found, signer))
+        gathered.findings().any(|finding| {
+            finding.format == format
+                && gathered.shelf.is_in_place(finding)
+                && signed_by(finding, signer)
+        })
     };
     let created = created();
     let name = reference.place.name();
@@ -154,7 +158,9 @@ pub async fn attest(
 fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<()> {
     let of_type = |format: Format| {
         gathered.findings().any(|finding| {
-            finding.format == format && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
+            finding.format == format
+                && gathered.shelf.is_in_place(finding)
+                && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
         })
     };
     if of_type(Format::Bundle) {

@@ -6,15 +6,16 @@
 //! listings, the manifests of the statements, the statements; and one more for
 //! the layer where a policy compares the lock with what the manifests name.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     edge::{
         clock,
-        registry::{BlobReader, Fault, Fetched, Key, Registries, RegistryError, Store},
+        registry::{Fault, Fetched, Key, Registries, RegistryError, Store},
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
@@ -33,11 +34,14 @@ use crate::{
 };
 
 use super::{
-    content,
-    discover::{self, Examine, Gathered},
+    content, deep,
+    discover::{self, Examine, Gathered, Kept},
     error::{Error, Result},
     lock::{self, LockOptions},
 };
+
+/// The largest layer that is kept with a decision, in bytes.
+const MAX_LAYER: u64 = 64 << 20;
 
 /// An artifact that was read: its manifest, at a digest that does not change
 /// any more.
@@ -53,23 +57,69 @@ pub struct Artifact {
 
 /// What a manifest says, as far as this program reads it. Unverified until a
 /// verdict says otherwise.
-#[derive(Debug, Clone, Default, Deserialize)]
+///
+/// Read leniently: a signature is about the bytes, whatever they say, so an odd
+/// field keeps nobody from judging it. Who needs the content asks
+/// [`Content::intact`] first.
+#[derive(Debug, Clone, Default)]
 pub struct Content {
-    /// The annotations.
-    #[serde(default)]
-    pub annotations: Option<Annotations>,
+    /// The annotations that are texts.
+    pub annotations: Annotations,
     /// The config; `None` for an index.
-    #[serde(default)]
     pub config: Option<Descriptor>,
     /// The layers; none for an index.
-    #[serde(default)]
     pub layers: Vec<Descriptor>,
+    /// The first thing that could not be read.
+    flaw: Option<String>,
 }
 
 impl Content {
-    /// The annotations, empty when there are none.
-    pub fn annotations(&self) -> Annotations {
-        self.annotations.clone().unwrap_or_default()
+    /// Reads a manifest.
+    pub fn read(manifest: &[u8]) -> Self {
+        #[derive(Deserialize, Default)]
+        struct Parts<'a> {
+            #[serde(borrow, default)]
+            annotations: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            config: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            layers: Option<&'a RawValue>,
+        }
+        fn part<T: for<'de> Deserialize<'de> + Default>(
+            name: &str,
+            raw: Option<&RawValue>,
+            flaw: &mut Option<String>,
+        ) -> T {
+            let Some(raw) = raw else { return T::default() };
+            serde_json::from_str(raw.get()).unwrap_or_else(|error| {
+                flaw.get_or_insert(format!("its `{name}` cannot be read: {error}"));
+                T::default()
+            })
+        }
+        let mut flaw = None;
+        let parts: Parts<'_> = serde_json::from_slice(manifest).unwrap_or_else(|error| {
+            flaw = Some(format!("it is not a manifest: {error}"));
+            Parts::default()
+        });
+        Self {
+            annotations: part("annotations", parts.annotations, &mut flaw),
+            config: part("config", parts.config, &mut flaw),
+            layers: part("layers", parts.layers, &mut flaw),
+            flaw,
+        }
+    }
+
+    /// Refuses a manifest of which something could not be read.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] naming it.
+    pub fn intact(&self) -> Result<(), RegistryError> {
+        match &self.flaw {
+            Some(flaw) => {
+                Err(RegistryError::new("read the manifest", Fault::Malformed(flaw.clone())))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -90,12 +140,14 @@ pub struct Request {
     pub deep: bool,
     /// How charts and images are resolved again, for `lock: current`.
     pub lock: LockOptions,
+    /// Whether every byte that the decision rests on is kept.
+    pub keep: bool,
 }
 
 impl Request {
     /// A policy, nothing else.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, deep: false, lock: LockOptions::default() }
+        Self { policy, deep: false, lock: LockOptions::default(), keep: false }
     }
 }
 
@@ -109,10 +161,26 @@ pub struct Judged {
     pub rulings: Vec<Ruling>,
     /// Everything that was found.
     pub gathered: Gathered,
-    /// The artifact; `None` when its bytes are not what the digest names.
+    /// The artifact; `None` when its bytes are not what the digest names, and when
+    /// an earlier decision was replayed.
     pub artifact: Option<Artifact>,
+    /// The annotations of its manifest; none when its bytes are wrong.
+    pub annotations: Annotations,
     /// When it was judged.
     pub at: Timestamp,
+    /// What it rests on, when that was to be kept.
+    pub basis: Option<Basis>,
+}
+
+/// What a decision rests on.
+#[derive(Debug, Default)]
+pub struct Basis {
+    /// Every byte.
+    pub kept: Kept,
+    /// The artifact's layer, when a policy looked into it.
+    pub layer: Option<Digest>,
+    /// What charts and images resolved to, when a policy asked.
+    pub resolved: Option<Lock>,
 }
 
 /// Something that is judged: everything that a policy is told besides
@@ -143,7 +211,7 @@ impl Case {
         Self {
             policy,
             subject: *artifact.digest(),
-            annotations: artifact.content.annotations(),
+            annotations: artifact.content.annotations.clone(),
             tag: asked,
             resource: Reference { place: reference.place.clone(), tag: None, digest: None }
                 .to_string(),
@@ -163,9 +231,9 @@ impl Case {
     }
 
     /// Looks at statements by the policy.
-    fn examine(self: &Arc<Self>) -> Examine {
+    pub fn examine(self: &Arc<Self>) -> Examine {
         let (case, trust) = (Arc::clone(self), self.policy.trust());
-        Arc::new(move |found| {
+        Examine::by(move |found| {
             case.policy.exhibit(case.context(), evidence::check(&case.subject, &trust, found))
         })
     }
@@ -189,12 +257,10 @@ pub async fn resolve(registries: &Registries, reference: &Reference) -> Result<A
         (None, None) => Key::Tag(Tag::latest()),
     };
     let Some(manifest) = store.manifest(&key).await? else {
-        return Err(Error::NotFound { what: named(reference) });
+        let implied = reference.tag.is_none() && reference.digest.is_none();
+        return Err(Error::NotFound { what: named(reference), implied });
     };
-    let content = serde_json::from_slice(&manifest.bytes).map_err(|error| {
-        let fault = Fault::Malformed(format!("it is not a manifest: {error}"));
-        RegistryError::new(format!("read the manifest `{}`", manifest.descriptor.digest), fault)
-    })?;
+    let content = Content::read(&manifest.bytes);
     Ok(Artifact { store, manifest, content })
 }
 
@@ -206,7 +272,9 @@ fn named(reference: &Reference) -> String {
     }
 }
 
-/// Verifies by a policy.
+/// Verifies by a policy. With `deep`, and always on a layout, the bytes of the
+/// config, the layers and, below an index, of everything are read and checked
+/// as well.
 ///
 /// # Errors
 /// Only what keeps the manifest from being read; everything after is a verdict.
@@ -220,19 +288,50 @@ pub async fn verify(
         Err(Error::Registry(cause)) => return wrong_bytes(reference, *cause),
         Err(error) => return Err(error),
     };
-    let Request { policy, deep, lock } = request;
+    let Request { policy, deep, lock, keep } = request;
     let case = Arc::new(Case::new(policy, reference, &artifact));
-    let examine = case.examine();
+    let kept = keep.then(|| Arc::new(Mutex::new(Kept::default())));
+    let examine = match &kept {
+        Some(kept) => case.examine().keeping(Arc::clone(kept)),
+        None => case.examine(),
+    };
     let gathered =
         discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()).await;
     let read = read_contents(registries, &artifact, &case.policy, &lock).await;
     let Decision { verdict, rulings } = case.judge(&gathered, read.reading());
     let deep = deep || matches!(reference.place, Place::Layout(_));
     let verdict = match verdict.kind() {
-        Kind::Accepted if deep => read_layers(&artifact, verdict).await,
+        Kind::Accepted if deep => deep::read(&artifact, verdict).await,
         _ => verdict,
     };
-    Ok(Judged { verdict, rulings, gathered, artifact: Some(artifact), at: case.now })
+    let basis = match kept {
+        Some(kept) => Some(basis(&artifact, &kept, read).await?),
+        None => None,
+    };
+    let annotations = case.annotations.clone();
+    Ok(Judged {
+        verdict,
+        rulings,
+        gathered,
+        artifact: Some(artifact),
+        annotations,
+        at: case.now,
+        basis,
+    })
+}
+
+/// Puts together what a decision rests on: the statements that were kept, the
+/// manifest, and what the policy read of the artifact itself.
+async fn basis(artifact: &Artifact, kept: &Mutex<Kept>, read: Inside) -> Result<Basis> {
+    let mut kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+    kept.blob(*artifact.digest(), artifact.manifest.bytes.clone());
+    let Inside::Read { current, .. } = read else {
+        return Ok(Basis { kept, ..Basis::default() });
+    };
+    let layer = content::layer(artifact, MAX_LAYER)?;
+    let bytes = artifact.store.blob(layer, MAX_LAYER).await?;
+    kept.blob(layer.digest, bytes);
+    Ok(Basis { kept, layer: Some(layer.digest), resolved: current })
 }
 
 /// What the artifact's own content says, as far as the policy wants to know.
@@ -268,7 +367,7 @@ async fn read_contents(
         Ok(inside) => inside.needs,
         Err(error) => {
             let what = "the artifact's layer".to_owned();
-            return Inside::Unread(Gap { what, why: error.to_string(), cap: false });
+            return Inside::Unread(Gap { what, why: error.to_string(), cap: None });
         }
     };
     let current = match demands.contains(&LockDemand::Current) {
@@ -290,37 +389,10 @@ fn wrong_bytes(reference: &Reference, cause: super::error::RegistryCause) -> Res
             rulings: Vec::new(),
             gathered: Gathered::default(),
             artifact: None,
+            annotations: Annotations::new(),
             at: clock::now(),
+            basis: None,
         }),
         _ => Err(Error::Registry(Box::new(cause))),
     }
-}
-
-/// Reads the config and every layer to the end.
-async fn read_layers(artifact: &Artifact, verdict: Verdict) -> Verdict {
-    let digest = *artifact.digest();
-    for blob in artifact.content.config.iter().chain(&artifact.content.layers) {
-        match read_through(&artifact.store, blob).await {
-            Ok(()) => {}
-            Err(error) if error.is_wrong_bytes() => {
-                let found = format!("the blob `{}`: {}", blob.digest, error.fault);
-                return Verdict::wrong_bytes(digest, found);
-            }
-            Err(error) => {
-                let gap = Gap {
-                    what: format!("the blob `{}`", blob.digest),
-                    why: error.fault.to_string(),
-                    cap: false,
-                };
-                return Verdict::unread(digest, &gap);
-            }
-        }
-    }
-    verdict
-}
-
-async fn read_through(store: &Store, blob: &Descriptor) -> Result<(), RegistryError> {
-    let mut reader: BlobReader = store.open_blob(blob).await?;
-    while reader.chunk().await?.is_some() {}
-    Ok(())
 }

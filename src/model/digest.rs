@@ -10,6 +10,8 @@ use std::{fmt, str::FromStr};
 use aws_lc_rs::digest::{self, Context, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::text::brief;
+
 /// A SHA-256 content digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -45,7 +47,7 @@ impl Digest {
     /// # Errors
     /// [`DigestError`] when it is not exactly 64 lower-case digits.
     pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
-        let error = || DigestError { text: clip(hex) };
+        let error = || DigestError { text: brief(hex) };
         if hex.len() != 64 || hex.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(error());
         }
@@ -66,7 +68,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         match text.strip_prefix("sha256:") {
             Some(hex) => Self::from_hex(hex),
-            None => Err(DigestError { text: clip(text) }),
+            None => Err(DigestError { text: brief(text) }),
         }
     }
 }
@@ -144,11 +146,6 @@ impl Hasher {
 #[error("`{text}` is not a digest; expected `sha256:` and 64 lower-case hexadecimal digits")]
 pub struct DigestError {
     text: String,
-}
-
-/// The text for a message: hostile input must not flood a terminal.
-fn clip(text: &str) -> String {
-    text.chars().take(100).filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
     str::FromStr,
 };
 
-use super::digest::Digest;
+use super::{digest::Digest, text::brief};
 
 /// The longest reference that is read at all, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -88,10 +88,10 @@ impl Repository {
     /// distribution specification.
     pub fn new(host: &str, path: &str) -> Result<Self, ReferenceError> {
         if !is_host(host) {
-            return Err(ReferenceError::Host { text: clip(host) });
+            return Err(ReferenceError::Host { text: brief(host) });
         }
         if !is_path(path) {
-            return Err(ReferenceError::Path { text: clip(path) });
+            return Err(ReferenceError::Path { text: brief(path) });
         }
         Ok(Self { host: host.to_ascii_lowercase(), path: path.to_owned() })
     }
@@ -174,7 +174,7 @@ impl FromStr for Tag {
         if is_tag(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ReferenceError::Tag { text: clip(text) })
+            Err(ReferenceError::Tag { text: brief(text) })
         }
     }
 }
@@ -190,21 +190,24 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         if text.len() > MAX_LENGTH || text.chars().any(char::is_control) {
-            return Err(ReferenceError::Scheme { text: clip(text) });
+            return Err(ReferenceError::Scheme { text: brief(text), meant: String::new() });
         }
         if let Some(rest) = text.strip_prefix("oci://") {
             let (name, tag, digest) = split(rest)?;
-            let (host, path) =
-                name.split_once('/').ok_or_else(|| ReferenceError::Path { text: clip(name) })?;
+            let (host, path) = name
+                .split_once('/')
+                .ok_or_else(|| ReferenceError::NoRepository { text: brief(text) })?;
             Ok(Self { place: Place::Registry(Repository::new(host, path)?), tag, digest })
-        } else if let Some(rest) = text.strip_prefix("oci-layout:") {
+        } else if let Some(rest) =
+            text.strip_prefix("oci-layout:").filter(|rest| !rest.starts_with("//"))
+        {
             let (dir, tag, digest) = split(rest)?;
             if dir.is_empty() {
                 return Err(ReferenceError::Layout);
             }
             Ok(Self { place: Place::Layout(Path::new(dir).to_path_buf()), tag, digest })
         } else {
-            Err(ReferenceError::Scheme { text: clip(text) })
+            Err(ReferenceError::Scheme { text: brief(text), meant: meant(text) })
         }
     }
 }
@@ -222,13 +225,30 @@ impl fmt::Display for Reference {
     }
 }
 
+/// The reference that was meant, in the words of the message: what other tools
+/// call it, a slash too few or too many, a directory.
+fn meant(text: &str) -> String {
+    let foreign = ["oci:", "docker:", "http:", "https:"];
+    let foreign = foreign.into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let better = match (text.strip_prefix("oci-layout://"), foreign) {
+        (Some(rest), _) => format!("oci-layout:{rest}"),
+        (None, Some(rest)) => format!("oci://{}", rest.trim_start_matches('/')),
+        (None, None) if text.starts_with(['.', '/']) => format!("oci-layout:{text}"),
+        (None, None) => format!("oci://{text}"),
+    };
+    match better.parse::<Reference>() {
+        Ok(_) if better != text => format!("; did you mean `{}`?", brief(&better)),
+        _ => String::new(),
+    }
+}
+
 /// Splits `name[:tag][@digest]`; the colon of a port or of a path component
 /// before the last `/` belongs to the name.
 fn split(text: &str) -> Result<(&str, Option<Tag>, Option<Digest>), ReferenceError> {
     let (rest, digest) = match text.rsplit_once('@') {
         Some((rest, digest)) if digest.contains(':') && !digest.contains('/') => {
             let digest =
-                digest.parse().map_err(|_| ReferenceError::Digest { text: clip(digest) })?;
+                digest.parse().map_err(|_| ReferenceError::Digest { text: brief(digest) })?;
             (rest, Some(digest))
         }
         _ => (text, None),
@@ -312,9 +332,17 @@ pub enum ReferenceError {
     /// Neither of the two schemes.
     #[error(
         "`{text}` is not a reference; expected `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or \
-         `oci-layout:DIR[:TAG][@DIGEST]`"
+         `oci-layout:DIR[:TAG][@DIGEST]`{meant}"
     )]
     Scheme {
+        /// The text as given.
+        text: String,
+        /// What was meant, perhaps; empty when there is no telling.
+        meant: String,
+    },
+    /// A host alone.
+    #[error("`{text}` names no repository; expected `oci://HOST/REPOSITORY[:TAG][@DIGEST]`")]
+    NoRepository {
         /// The text as given.
         text: String,
     },
@@ -334,7 +362,10 @@ pub enum ReferenceError {
         text: String,
     },
     /// The tag is malformed.
-    #[error("`{text}` is not a tag; expected up to 128 letters, digits, `_`, `.` and `-`")]
+    #[error(
+        "`{text}` is not a tag; expected up to 128 letters, digits, `_`, `.` and `-` (the `+` of a \
+         version is written `_`)"
+    )]
     Tag {
         /// The tag as given.
         text: String,
@@ -349,15 +380,11 @@ pub enum ReferenceError {
     #[error("`oci-layout:` names no directory; expected `oci-layout:DIR[:TAG][@DIGEST]`")]
     Layout,
     /// A tag is required here.
-    #[error("`{text}` names no tag; publishing needs one, such as `{text}:1.0.0`")]
+    #[error("`{text}` names no tag, and publishing moves one")]
     NeedsTag {
         /// The reference as given.
         text: String,
     },
-}
-
-fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]
@@ -385,7 +412,16 @@ mod tests {
     fn refuses_with_the_part_named() {
         for (text, part) in [
             ("registry.example/x", "is not a reference"),
-            ("oci://registry.example", "repository path"),
+            ("oci://registry.example", "names no repository"),
+            ("oci://", "names no repository"),
+            ("registry.example/x:1", "did you mean `oci://registry.example/x:1`?"),
+            ("docker://registry.example/x:1", "did you mean `oci://registry.example/x:1`?"),
+            ("https://registry.example/x:1", "did you mean `oci://registry.example/x:1`?"),
+            ("oci:/registry.example/x", "did you mean `oci://registry.example/x`?"),
+            ("./out:1", "did you mean `oci-layout:./out:1`?"),
+            ("oci-layout:///out:1", "did you mean `oci-layout:/out:1`?"),
+            ("oci-layout://out:1", "did you mean `oci-layout:out:1`?"),
+            ("oci://h/a:1.0.0+b", "is written `_`"),
             ("oci://registry.example/Shop", "repository path"),
             ("oci://registry.example/a..b", "repository path"),
             ("oci://registry.example/a//b", "repository path"),

@@ -72,6 +72,25 @@ fn input_flags() {
     assert_eq!(check("old", &["--strict"]).code, 2);
 }
 
+/// Whoever verifies reads no larger statement, and the tags would not move.
+#[test]
+fn a_lock_that_nobody_could_read_is_refused_before_anything_is_written() {
+    let shop = Shop::new();
+    let image = format!("a.example/b@sha256:{}", "a".repeat(64));
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{image: '{image}'}}]}}\n"
+    );
+    shop.write("config/pod.yaml", &pod);
+    shop.commit();
+    let publish = ["publish", "config", ARTIFACT, "--key", "a.key", "--max-statement", "5000"];
+    let refused = shop.run(&publish);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("a statement may have 5000"), "{}", refused.err);
+    assert!(refused.err.contains("--lock off"), "{}", refused.err);
+    assert!(!shop.path("registry").exists());
+    shop.run(&[&publish[..6], &["9000"]].concat()).ok();
+}
+
 #[test]
 fn source_flags() {
     let shop = Shop::new();

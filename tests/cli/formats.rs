@@ -92,6 +92,22 @@ fn failures_are_printed_too() {
     assert_eq!(view["reasons"][0]["code"], "not-found");
     let view = both(&shop, &["inspect", "oci-layout:registry:9"], 3, "error");
     assert_eq!(view["exitCode"], 3);
+    for (line, verb, part) in [
+        (&["verify"][..], Some("verify"), "required arguments"),
+        (&["verify", "x", "--key", "a.pub"], Some("verify"), "`x` is not a reference"),
+        (&["publish", "--timeout", "soon"], Some("publish"), "expected a number and a unit"),
+        (&["publsh"], None, "unrecognized subcommand"),
+        (&["check", "-", "--key-password-stdin"], Some("check"), "unexpected argument"),
+    ] {
+        let view = both(&shop, line, 2, "error");
+        assert_eq!((view["verb"].as_str(), &view["exitCode"]), (verb, &2.into()));
+        assert!(view["error"].as_str().unwrap().contains(part), "{view}");
+        assert!(!view["error"].as_str().unwrap().contains('\n'), "{view}");
+    }
+    for line in [["--help"].as_slice(), &["verify", "--help"], &["--version"]] {
+        let (plain, json) = (shop.run(line).ok(), shop.run(&[line, &["-o", "json"]].concat()).ok());
+        assert_eq!(plain.out, json.out);
+    }
     shop.write("config/bad.yaml", "kind: X\n  a: b\n");
     let view = both(&shop, &["check", "config"], 2, "check");
     assert_eq!((&view["valid"], &view["problems"][0]["line"]), (&false.into(), &2.into()));

@@ -2,7 +2,7 @@
 
 use super::Shop;
 
-const VERBS: [&str; 11] = [
+pub(super) const VERBS: [&str; 11] = [
     "keygen",
     "check",
     "publish",
@@ -31,6 +31,21 @@ fn every_verb_shows_examples() {
     assert!(shop.run(&["diff", "--help"]).ok().out.contains("Nothing is verified"));
 }
 
+/// `-h` is what fits on a screen: the common flags first, no limits.
+#[test]
+fn the_short_help_is_short() {
+    let shop = Shop::new();
+    for verb in VERBS {
+        let (short, long) =
+            (shop.run(&[verb, "-h"]).ok().out, shop.run(&[verb, "--help"]).ok().out);
+        assert!(short.lines().count() <= 60, "{verb}: {} lines", short.lines().count());
+        assert!(!short.contains("--max-manifest"), "{verb}: {short}");
+        assert_eq!(long.contains("--max-manifest"), long.contains("\nRegistry:"), "{verb}: {long}");
+        let at = |heading: &str| short.find(heading).unwrap_or_else(|| panic!("{verb}: {heading}"));
+        assert!(at("\nOptions:") < at("\nOutput:"), "{verb}: {short}");
+    }
+}
+
 #[test]
 fn version_is_one_line() {
     let run = Shop::new().run(&["--version"]).ok();
@@ -56,6 +71,10 @@ fn man_pages_are_written() {
     for verb in VERBS {
         let page = shop.path(&format!("man/sluicegate-{verb}.1"));
         assert!(std::fs::read_to_string(&page).unwrap().contains(verb), "{}", page.display());
+    }
+    let page = std::fs::read_to_string(shop.path("man/sluicegate-publish.1")).unwrap();
+    for text in ["The largest manifest that is parsed", "Trust these certificate", "COSIGN"] {
+        assert!(page.contains(text), "`{text}` is in no man page");
     }
     let run = shop.run(&["man", "nowhere"]);
     assert_eq!(run.code, 2);

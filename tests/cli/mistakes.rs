@@ -66,7 +66,7 @@ fn about_keys() {
     said(
         &shop,
         &["keygen", "--output-key-prefix", "a"],
-        "error: `a.pub` exists, and keys are never overwritten\n\
+        "error: `a.key` exists, and keys are never overwritten\n\
          hint: choose another name with `--output-key-prefix`",
     );
 }
@@ -105,7 +105,8 @@ fn about_references() {
     said(
         &shop,
         &to("oci-layout:registry"),
-        "error: `oci-layout:registry` names no tag; publishing needs one, such as `oci-layout:registry:1.0.0`",
+        "error: `oci-layout:registry` names no tag, and publishing moves one\n\
+         hint: name one, such as `oci-layout:registry:1.0.0`",
     );
     let digest = format!("oci://h.example/r:1@sha256:{}", "a".repeat(64));
     said(
@@ -121,7 +122,8 @@ fn about_references() {
             &to(wrong),
             &format!(
                 "error: invalid value '{wrong}' for '<REFERENCE>': `{wrong}` is not a reference; expected \
-                 `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or `oci-layout:DIR[:TAG][@DIGEST]`"
+                 `oci://HOST/REPOSITORY[:TAG][@DIGEST]` or `oci-layout:DIR[:TAG][@DIGEST]`; did you mean \
+                 `oci://h.example/r:1`?"
             ),
         );
     }
@@ -240,9 +242,44 @@ fn about_places() {
          hint: name another directory; nothing is ever extracted over something else",
     );
     let run = shop.run(&["inspect", "oci-layout:full:1"]);
-    assert_eq!(run.code, 3);
+    assert_eq!(run.code, 2);
     assert!(run.err.contains("`full` is not an OCI image layout"), "{}", run.err);
     assert_eq!(run.err.matches("full").count(), 2, "said more than needed: {}", run.err);
+}
+
+/// Where a person is not asked, nothing hangs and nothing is written.
+#[test]
+fn about_machines() {
+    let shop = Shop::published();
+    let temp = |dir: &str| {
+        let mut command = shop.command(&publish(&["--key", "a.key"]));
+        super::Run::of(command.env("TMPDIR", shop.path(dir)).output().unwrap())
+    };
+    let run = temp("nowhere");
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert!(run.err.contains("nowhere/sluicegate-") && run.err.contains("`TMPDIR`"), "{}", run.err);
+    said(
+        &shop,
+        &["pull", ARTIFACT, "a.key/x", "--key", "a.pub"],
+        "error: cannot extract the artifact: nothing can be unpacked to `a.key/x`: Not a directory (os error 20)\n\
+         hint: check the path",
+    );
+    let run = shop.run(&["inspect", "oci-layout:registry"]);
+    assert_eq!(
+        run.err,
+        "error: `oci-layout:registry:latest` not found\n\
+         hint: no tag was named, so `latest` was looked for; name one\n"
+    );
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let to = format!("oci://{closed}/shop/config:1");
+    let run =
+        shop.run(&["publish", "config", &to, "--key", "a.key", "--lock", "off", "--timeout", "1s"]);
+    assert_eq!(run.code, 3, "{}", run.err);
+    let error = run.err.lines().find(|line| line.starts_with("error: ")).unwrap();
+    assert!(error.contains(&closed), "it does not say where: {error}");
 }
 
 /// An error and its causes are said once: no part repeats another.

@@ -18,8 +18,12 @@ mod interrupt;
 mod keyless;
 // Mistakes, and what is said about them, word by word.
 mod mistakes;
+// Proxies, and hosts of the network that nobody named.
+mod network;
 // That no secret is ever printed.
 mod secrets;
+// What a terminal shows, and how it is left.
+mod terminal;
 
 use std::{
     fs,

@@ -300,7 +300,7 @@ async fn provenance_that_contradicts_the_manifest() {
         let reference = world.at(":2.0.0");
         let judged = world.judged(&reference, false).await.unwrap();
         assert_eq!(kind(&judged), "accepted");
-        let annotations = judged.artifact.as_ref().unwrap().content.annotations();
+        let annotations = judged.artifact.as_ref().unwrap().content.annotations.clone();
         let standings: Vec<_> = judged
             .gathered
             .exhibits

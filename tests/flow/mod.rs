@@ -15,6 +15,8 @@ mod hostile;
 mod mutation;
 // Publishing again: what is found, what is added.
 mod again;
+// What is read below an index.
+mod deep;
 // Publishers that get in each other's way.
 mod races;
 // Round trips, counted.
@@ -44,7 +46,8 @@ use sluicegate::{
         attach::{About, Parcel},
         error::{Class, Error},
         pack::{self, Input},
-        publish::{self, LockMode, LockRequest, Outcome, Request, Watch},
+        progress::Watch,
+        publish::{self, LockMode, LockRequest, Outcome, Request},
         seal::{self, Draft},
         verify::{self, Judged},
     },
@@ -194,6 +197,7 @@ impl World {
             keep_tag: true,
             force_tag: false,
             dry_run: false,
+            signers_last: false,
         }
     }
 

@@ -31,7 +31,7 @@ async fn a_torn_or_foreign_directory_is_named_and_left_alone() {
             fs::rename(dir.join("index.json"), dir.join("other.json")).unwrap();
             symlink("other.json", dir.join("index.json")).unwrap();
         }),
-        ("oci-layout` has no `imageLayoutVersion`", |dir| {
+        ("oci-layout` is not `{\"imageLayoutVersion\"", |dir| {
             fs::write(dir.join("oci-layout"), "").unwrap();
         }),
         ("image layout version `2.0.0`; only `1.0.0`", |dir| {

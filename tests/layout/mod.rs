@@ -6,11 +6,14 @@ use std::{fs, path::Path};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate::{
-    edge::registry::{Blob, Expect, Fault, Key, Referrers, Store, Written, layout::Layout},
+    edge::registry::{
+        Blob, Expect, Fault, Key, Pointed, Referrers, Store, Written, layout::Layout,
+    },
     model::{
         artifact::{manifest::Descriptor, media},
         digest::Digest,
         reference::Tag,
+        text::chain,
     },
 };
 
@@ -90,14 +93,6 @@ fn blob_path(dir: &Path, bytes: &[u8]) -> std::path::PathBuf {
     dir.join("blobs/sha256").join(Digest::of(bytes).hex())
 }
 
-/// The whole chain of an error, as a door prints it.
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
-}
-
 fn is_malformed(fault: &Fault) -> bool {
-    matches!(fault, Fault::Malformed(_))
+    matches!(fault, Fault::Malformed(_) | Fault::Layout(_))
 }

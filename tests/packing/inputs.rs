@@ -1,6 +1,7 @@
 //! What can be packed, and what is refused by name.
 
 use std::{
+    ops::ControlFlow,
     os::unix::{fs::symlink, net::UnixListener},
     sync::{
         Mutex,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use sluicegate::{
-    flow::pack::PackError,
+    flow::{pack::PackError, progress::Progress},
     model::{bundle::path::RelPath, source::git::ObjectFormat},
 };
 
@@ -210,14 +211,33 @@ fn blobs_are_those_of_git() {
 
 #[test]
 fn progress_tells_every_byte_once() {
-    let large = "x".repeat(1_000_000);
+    let large = "x".repeat(3_000_000);
     let root = directory(&[("a.yaml", MANIFEST), ("b.bin", &large)]);
     let seen = Mutex::new(Vec::new());
-    let tell = |bytes| seen.lock().expect("lock").push(bytes);
+    let tell = |progress: Progress| {
+        seen.lock().expect("lock").push((progress.done, progress.total));
+        ControlFlow::Continue(())
+    };
     pack(&input(root.path()), &Options::default(), Some(&tell)).expect("pack");
     let seen = seen.into_inner().expect("lock");
     assert!(seen.is_sorted() && seen.len() > 2);
-    assert_eq!(seen.last(), Some(&((MANIFEST.len() + large.len()) as u64)));
+    let all = (MANIFEST.len() + large.len()) as u64;
+    assert_eq!(seen.last(), Some(&(all, all)));
+    assert!(seen.iter().all(|(_, total)| *total == all));
+}
+
+/// Whoever packs a terabyte and gives up leaves no file behind.
+#[test]
+fn packing_can_be_stopped() {
+    let root = directory(&[("a.bin", &"x".repeat(1_000_000)), ("b.yaml", MANIFEST)]);
+    let calls = AtomicU64::new(0);
+    let stop = |_| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        ControlFlow::Break(())
+    };
+    let error = pack(&input(root.path()), &Options::default(), Some(&stop)).expect_err("stopped");
+    assert_eq!(error.to_string(), "packing was stopped");
+    assert_eq!(calls.into_inner(), 1);
 }
 
 #[test]
@@ -230,7 +250,7 @@ fn files_that_change_while_they_are_packed_are_refused() {
         // Told after the first piece of the first file.
         let meddle = |_| {
             if calls.fetch_add(1, Ordering::Relaxed) > 0 {
-                return;
+                return ControlFlow::Continue(());
             }
             match change {
                 "longer" => fs::write(&path, "second and more").expect("write"),
@@ -240,6 +260,7 @@ fn files_that_change_while_they_are_packed_are_refused() {
                     fs::rename(root.path().join("new"), &path).expect("rename");
                 }
             }
+            ControlFlow::Continue(())
         };
         let error = pack(&input(root.path()), &Options::default(), Some(&meddle));
         let error = error.expect_err(change).to_string();
@@ -250,7 +271,10 @@ fn files_that_change_while_they_are_packed_are_refused() {
 #[test]
 fn files_that_vanish_are_problems() {
     let root = directory(&[("a.bin", &"x".repeat(300_000)), ("b.bin", "second")]);
-    let vanish = |_| _ = fs::remove_file(root.path().join("b.bin"));
+    let vanish = |_| {
+        let _ = fs::remove_file(root.path().join("b.bin"));
+        ControlFlow::Continue(())
+    };
     let packed = pack(&input(root.path()), &Options::default(), Some(&vanish)).expect("pack");
     assert_eq!(codes(&packed.judgement.problems), [("unreadable", "b.bin".to_owned())]);
     assert!(packed.layer.is_none());
@@ -262,4 +286,59 @@ fn judging_alone_writes_no_layer() {
     let judged = packed(root.path(), &Options { layer: false, ..Options::default() });
     assert!(judged.layer.is_none());
     assert_eq!((names(&judged), judged.judgement.problems.len()), (vec!["a.yaml"], 0));
+}
+
+/// Files that are no manifests are looked into as well: a generator of Secrets
+/// may take them.
+#[test]
+fn what_goes_into_a_secret_is_encrypted_or_refused() {
+    let large = format!("p=ENC[x]\nsops_mac=ENC[m]\n{}", "# more\n".repeat(400_000));
+    let root = directory(&[
+        (
+            "kustomization.yaml",
+            "secretGenerator:\n- name: a\n  envs: [clear.env, sealed.env, large.env]\n",
+        ),
+        ("clear.env", "p=hunter2\n"),
+        ("sealed.env", "p=ENC[x]\nsops_mac=ENC[m]\n"),
+        ("large.env", &large),
+    ]);
+    for layer in [true, false] {
+        let packed = packed(root.path(), &Options { layer, ..Options::default() });
+        let problems = &packed.judgement.problems;
+        let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        let wanted = ["clear.env", "large.env"]
+            .map(|file| format!("secretGenerator puts `{file}` into a Secret in clear"));
+        assert_eq!(messages, wanted);
+        assert!(packed.layer.is_none());
+    }
+}
+
+/// Whichever thread is faster, the same is reported.
+#[test]
+fn beyond_a_bound_the_report_is_the_same_each_time() {
+    let files: Vec<(String, String)> = (0..200)
+        .map(|file| {
+            let text = (0..5).map(|n| {
+                format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{file}-{n}}}\nspec: {{containers: [{{image: 5}}]}}\n")
+            });
+            (format!("{file:03}.yaml"), text.collect())
+        })
+        .collect();
+    let files: Vec<_> = files.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let root = directory(&files);
+    let mut options = Options { layer: false, ..Options::default() };
+    options.check.bounds.problems = 7;
+    let reported = |options: &Options| packed(root.path(), options).judgement.problems;
+    let first = reported(&options);
+    assert_eq!(first.len(), 8);
+    assert_eq!(first[7].code.0, "problem-limit");
+    options.check.bounds.objects = 999;
+    let refused = reported(&options);
+    assert_eq!(refused[0].message, "the bundle has 1000 Kubernetes objects; expected at most 999");
+    for _ in 0..10 {
+        assert_eq!(reported(&options), refused);
+        options.check.bounds.objects = 1000;
+        assert_eq!(reported(&options), first);
+        options.check.bounds.objects = 999;
+    }
 }

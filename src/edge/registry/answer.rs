@@ -1,8 +1,8 @@
 //! What an answer that is no success means.
 //!
 //! Error bodies come from anybody: at most 8 KiB are read, control characters
-//! are dropped, what is shown is cut, and whatever was sent as a credential is
-//! taken out should the peer repeat it.
+//! are dropped, what was sent as a credential is taken out should the peer
+//! repeat it, and what is shown is cut.
 
 use bytes::BytesMut;
 use jiff::Timestamp;
@@ -33,17 +33,13 @@ impl Problem {
         let status = answer.status();
         let retry = retry_of(status, answer.response.headers(), Timestamp::now());
         let reason = answer.response.status().canonical_reason().unwrap_or("no reason given");
-        let secret = answer.sent.clone();
         let body = start_of_body(answer, transport, deadline).await;
         let mut text = clean(&message(&body));
         if text.is_empty() || text.starts_with('<') {
             text = reason.to_owned();
         }
-        if let Some(secret) = secret.as_ref().and_then(|value| value.to_str().ok()) {
-            let secret = secret.split_once(' ').map_or(secret, |(_, secret)| secret);
-            text = text.replace(secret, "[redacted]");
-        }
-        let fault = fault(status, &cut(&text));
+        text = transport.sent.said(&text);
+        let fault = fault(status, &text::cut(&text, MAX_SHOWN));
         Self { status, text, failure: Failure { fault, retry } }
     }
 
@@ -54,7 +50,7 @@ impl Problem {
 
     /// What the peer said, for a message.
     pub(super) fn detail(&self) -> String {
-        cut(&self.text)
+        text::cut(&self.text, MAX_SHOWN)
     }
 
     /// The fault when the write of a manifest under `tag` was refused because
@@ -142,13 +138,6 @@ fn clean(text: &str) -> String {
     spaced.filter(|c| !text::is_hidden(*c)).collect::<String>().trim().to_owned()
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 mod tests {
@@ -157,7 +146,8 @@ mod tests {
 
     fn problem(status: u16, body: &str) -> Problem {
         let text = clean(&message(body.as_bytes()));
-        let failure = Failure { fault: fault(status, &cut(&text)), retry: Retry::Never };
+        let failure =
+            Failure { fault: fault(status, &text::cut(&text, MAX_SHOWN)), retry: Retry::Never };
         Problem { status, text, failure }
     }
 
@@ -208,7 +198,7 @@ mod tests {
     fn what_is_shown_is_clean_and_short() {
         let text = clean(&message("\u{1b}[31mred\u{7}\nline\u{202e}".as_bytes()));
         assert_eq!(text, "[31mred line");
-        assert_eq!(cut(&"ä".repeat(1000)).chars().count(), MAX_SHOWN + 1);
+        assert_eq!(text::cut(&"ä".repeat(1000), MAX_SHOWN).chars().count(), MAX_SHOWN + 1);
         let json = br#"{"errors":[{"code":"A","message":"b"},{"message":"c"},{}]}"#;
         assert_eq!(message(json), "A: b; c; ");
     }

@@ -10,7 +10,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Read as _},
+    ops::ControlFlow,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::NamedTempFile;
@@ -19,6 +21,7 @@ use crate::{
     edge::files,
     model::{
         bundle::{
+            bounds::Bounds,
             check::{self, Judgement},
             ignore::{self, Rules},
             pack::LayerError,
@@ -30,6 +33,11 @@ use crate::{
         digest::Digest,
         source::git::{ObjectFormat, ObjectId},
     },
+};
+
+use super::{
+    error::{Error, Result},
+    progress::{Event, Progress, Watch},
 };
 
 mod budget;
@@ -154,6 +162,9 @@ pub enum PackError {
         /// The file.
         path: RelPath,
     },
+    /// Whoever was told of the progress did not want to go on.
+    #[error("packing was stopped")]
+    Stopped,
     /// There is no place for the layer; the source names it.
     #[error("no temporary file can be created")]
     Temporary(#[source] io::Error),
@@ -171,7 +182,7 @@ impl Default for Options {
             limits: Limits::default(),
             layer: true,
             git_hash: None,
-            check: check::Options { allow_secrets: false, needs: true },
+            check: check::Options { allow_secrets: false, needs: true, bounds: Bounds::default() },
         }
     }
 }
@@ -193,7 +204,34 @@ impl Input {
     }
 }
 
-/// Packs `input`. `progress` is told how many bytes were read so far.
+/// Who is told how many bytes were read, and says whether to go on.
+pub type OnBytes<'a> = &'a dyn Fn(Progress) -> ControlFlow<()>;
+
+/// Packs `input` beside other work, and tells `watch` how many bytes were read.
+/// When nobody waits for the result any more, reading stops, so that the file
+/// of the layer is removed before the program ends.
+///
+/// # Errors
+/// [`Error::Pack`].
+pub async fn beside(input: Input, options: Options, watch: &Watch) -> Result<Packed> {
+    let waiting = Arc::new(());
+    let (alive, watch) = (Arc::downgrade(&waiting), Arc::clone(watch));
+    let packing = tokio::task::spawn_blocking(move || {
+        let tell = |progress| {
+            watch(Event::Bytes(progress));
+            match alive.strong_count() {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        };
+        pack(&input, &options, Some(&tell))
+    });
+    let packed = packing.await;
+    drop(waiting);
+    Ok(packed.map_err(|error| Error::Internal(format!("packing stopped: {error}")))??)
+}
+
+/// Packs `input`. `progress` is told after each piece of a file.
 ///
 /// Blocks, and runs threads of its own until it returns.
 ///
@@ -202,12 +240,12 @@ impl Input {
 pub fn pack(
     input: &Input,
     options: &Options,
-    progress: Option<&dyn Fn(u64)>,
+    progress: Option<OnBytes<'_>>,
 ) -> Result<Packed, PackError> {
     let (Selection { files, mut problems, ignored }, rules) = select(input, options)?;
     let layer = options.layer && problems.is_empty();
     let outcome = read::read_all(input, files, &Options { layer, ..options.clone() }, progress)?;
-    let paths: BTreeSet<RelPath> = outcome.files.iter().map(|file| file.path.clone()).collect();
+    let paths: BTreeSet<&RelPath> = outcome.files.iter().map(|file| &file.path).collect();
     let mut judgement = check::judge(outcome.facts, &paths, &options.check);
     problems.extend(outcome.problems);
     problems.append(&mut judgement.problems);

@@ -13,6 +13,7 @@ use std::{
     fs::File,
     io::{self, Cursor, Read},
     num::NonZero,
+    ops::ControlFlow,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -25,6 +26,7 @@ use crate::{
     edge::files,
     model::{
         bundle::{
+            bounds::{self, Tally},
             check::{self, FileFacts},
             pack::LayerWriter,
             path::RelPath,
@@ -36,7 +38,8 @@ use crate::{
 };
 
 use super::{
-    Input, Layer, Options, PackError, PackedFile,
+    super::progress::Progress,
+    Input, Layer, OnBytes, Options, PackError, PackedFile,
     budget::{Budget, Held},
 };
 
@@ -48,6 +51,9 @@ const QUEUE: usize = 256;
 const PIECE: u64 = 256 << 10;
 /// How much more than its bytes a file takes while it is parsed.
 const PARSED_SHARE: u64 = 4;
+/// How large a file that is no manifest may be to be looked into for whether it
+/// is encrypted: twice what a Secret can hold.
+const MAX_SEALED: u64 = 2 << 20;
 /// How many parsers there are at most.
 const MAX_PARSERS: usize = 8;
 
@@ -70,7 +76,7 @@ enum Piece {
     End,
 }
 
-/// A manifest to parse, with its place among the manifests.
+/// A file to parse, with its place among those that are.
 struct Job {
     order: usize,
     path: RelPath,
@@ -82,14 +88,15 @@ pub(super) fn read_all(
     input: &Input,
     chosen: Vec<Chosen>,
     options: &Options,
-    progress: Option<&dyn Fn(u64)>,
+    progress: Option<OnBytes<'_>>,
 ) -> Result<Outcome, PackError> {
+    let tally = Mutex::new(Tally::default());
     thread::scope(|scope| {
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         let parsers: Vec<_> = (0..parsers())
             .map(|_| Arc::clone(&queue))
-            .map(|queue| scope.spawn(move || parse(&queue)))
+            .map(|queue| scope.spawn(|| parse(queue, &tally, &options.check)))
             .collect();
         // Only parsers hold the queue now: with the last of them it is gone.
         drop(queue);
@@ -101,8 +108,9 @@ pub(super) fn read_all(
             false => (None, None),
         };
         let budget = Budget::new(IN_FLIGHT);
-        let reader =
-            Reader { input, options, progress, budget, jobs, layer, read: 0, manifests: 0 };
+        let total = chosen.iter().map(|chosen| chosen.file.size).sum();
+        let read = Progress { done: 0, total };
+        let reader = Reader { input, options, progress, budget, jobs, layer, read, manifests: 0 };
         let outcome = reader.run(chosen);
         let mut facts = Vec::new();
         for parser in parsers {
@@ -125,11 +133,31 @@ fn parsers() -> usize {
 }
 
 /// Parses manifests until there are no more.
-fn parse(queue: &Mutex<Receiver<Job>>) -> Vec<(usize, FileFacts)> {
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+fn parse(
+    queue: Arc<Mutex<Receiver<Job>>>,
+    tally: &Mutex<Tally>,
+    options: &check::Options,
+) -> Vec<(usize, FileFacts)> {
+    let tally = || tally.lock().unwrap_or_else(PoisonError::into_inner);
+    // With the next job comes the tally of nothing but jobs before it.
+    let next = || {
+        let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.recv().ok().map(|job| (job, *tally()))
+    };
     let mut facts = Vec::new();
-    while let Some(Job { order, path, bytes }) = next() {
-        facts.push((order, check::read_file(&path, &bytes)));
+    while let Some((Job { order, path, bytes }, so_far)) = next() {
+        let read = match check::is_manifest(&path) {
+            true => Some(check::read_file(&path, &bytes, so_far.keep(options))),
+            false => check::read_other(&path, &bytes),
+        };
+        drop(bytes);
+        if let Some(mut read) = read {
+            tally().add(&read);
+            if !so_far.keeps_problems(options) {
+                read.forget_problems();
+            }
+            facts.push((order, read));
+        }
     }
     facts
 }
@@ -161,14 +189,14 @@ fn write(pieces: &Receiver<Piece>) -> Result<Option<Layer>, PackError> {
 struct Reader<'a> {
     input: &'a Input,
     options: &'a Options,
-    progress: Option<&'a dyn Fn(u64)>,
+    progress: Option<OnBytes<'a>>,
     budget: Arc<Budget>,
     jobs: SyncSender<Job>,
     /// `None` when there is no layer to write, or not any more.
     layer: Option<SyncSender<Piece>>,
     /// How many bytes were read.
-    read: u64,
-    /// How many manifests were handed out.
+    read: Progress,
+    /// How many files were handed out to be parsed.
     manifests: usize,
 }
 
@@ -178,6 +206,8 @@ enum Fault {
     Unreadable(io::Error),
     /// It is not the file any more that was found.
     Changed,
+    /// Nobody wants to go on.
+    Stopped,
 }
 
 impl Reader<'_> {
@@ -187,8 +217,14 @@ impl Reader<'_> {
             let git_blob = match self.file(&path, &file) {
                 Ok(blob) => blob,
                 Err(Fault::Changed) => return Err(PackError::Changed { path }),
+                Err(Fault::Stopped) => return Err(PackError::Stopped),
                 Err(Fault::Unreadable(error)) => {
-                    outcome.problems.push(select::unreadable(&path, &error.to_string()));
+                    let problem = select::unreadable(&path, &error.to_string());
+                    bounds::push(
+                        &mut outcome.problems,
+                        problem,
+                        self.options.check.bounds.problems,
+                    );
                     self.layer = None;
                     None
                 }
@@ -204,13 +240,16 @@ impl Reader<'_> {
     fn file(&mut self, path: &RelPath, file: &select::File) -> Result<Option<ObjectId>, Fault> {
         let parsed = check::is_manifest(path) && file.size <= self.options.max_file;
         let hasher = self.options.git_hash.map(|hash| BlobHasher::new(hash, file.size));
-        if !parsed && self.layer.is_none() && hasher.is_none() {
+        if file.size > MAX_SEALED && !parsed && self.layer.is_none() && hasher.is_none() {
             return Ok(None);
         }
         let mut content = Content::open(self.input, path, file)?;
         self.tell(Piece::File { path: path.clone(), executable: file.executable, size: file.size });
         let hasher = match parsed {
-            true => self.whole(path, &mut content, file.size, hasher)?,
+            true => self.whole(path, &mut content, file.size, PARSED_SHARE, hasher)?,
+            false if file.size <= MAX_SEALED => {
+                self.whole(path, &mut content, file.size, 1, hasher)?
+            }
             false => self.pieces(&mut content, file.size, hasher)?,
         };
         match content.read(&mut [0]).map_err(Fault::Unreadable)? {
@@ -219,15 +258,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a manifest in one piece, because that is how it is parsed.
+    /// Reads a file in one piece, because that is how it is parsed; it takes
+    /// `factor` times its size meanwhile.
     fn whole(
         &mut self,
         path: &RelPath,
         content: &mut Content<'_>,
         size: u64,
+        factor: u64,
         mut hasher: Option<BlobHasher>,
     ) -> Result<Option<BlobHasher>, Fault> {
-        let bytes = self.piece(content, size, size.saturating_mul(PARSED_SHARE), &mut hasher)?;
+        let bytes = self.piece(content, size, size.saturating_mul(factor), &mut hasher)?;
         self.tell(Piece::Data(Arc::clone(&bytes)));
         let order = self.manifests;
         self.manifests += 1;
@@ -269,11 +310,11 @@ impl Reader<'_> {
         if let Some(hasher) = hasher {
             hasher.update(&bytes);
         }
-        self.read += size;
-        if let Some(progress) = self.progress {
-            progress(self.read);
+        self.read.done += size;
+        match self.progress.map(|progress| progress(self.read)) {
+            Some(ControlFlow::Break(())) => Err(Fault::Stopped),
+            _ => Ok(Arc::new(share.hold(bytes))),
         }
-        Ok(Arc::new(share.hold(bytes)))
     }
 
     /// Tells the writer of the layer. When it is gone, joining it says why, and

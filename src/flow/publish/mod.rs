@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use crate::{
     edge::{
         clock,
-        registry::{Blob, Content, Expect, Fault, Key, Registries, RegistryError, Store},
+        registry::{Blob, Content, Expect, Fault, Key, Pointed, Registries, RegistryError, Store},
     },
     model::{
         artifact::{
@@ -53,6 +53,7 @@ use super::{
     error::{Error, Result},
     lock::LockOptions,
     pack::{self, Packed},
+    progress::{Event, Progress, Watch},
     seal::{self, Draft, Signers},
 };
 
@@ -64,6 +65,12 @@ use plan::{Missing, Plan, Present, TagState};
 /// How many uploads run at a time: all that one signer needs, so that they cost
 /// two round trips and not four.
 const UPLOADS: usize = 16;
+
+/// What a statement may have around the provenance: its envelope, its subject and
+/// its signature.
+const STATEMENT_FRAME: u64 = 4 << 10;
+/// How often a tag that others keep moving is tried to be moved.
+const MAX_MOVES: usize = 10;
 
 /// What to publish, and how.
 pub struct Request {
@@ -99,6 +106,9 @@ pub struct Request {
     pub force_tag: bool,
     /// Whether to stop before the first write.
     pub dry_run: bool,
+    /// Whether the keys are waited for only when the input was judged: somebody
+    /// will be asked for a password, and should not be in vain.
+    pub signers_last: bool,
 }
 
 /// How charts and images are resolved.
@@ -181,25 +191,6 @@ pub struct Uploaded {
     pub bytes: u64,
 }
 
-/// What a long operation tells while it runs.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// It enters a step.
-    Step(&'static str),
-    /// Bytes of a transfer.
-    Bytes {
-        /// What is transferred.
-        what: String,
-        /// How far it is.
-        done: u64,
-        /// How far it goes; zero when unknown.
-        total: u64,
-    },
-}
-
-/// Who is told.
-pub type Watch = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
-
 /// Publishes.
 ///
 /// # Errors
@@ -223,12 +214,14 @@ pub async fn publish_with(
 ) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
+    store.check_place().await?;
     let prepared = prepare::prepare(registries, &mut request, signers, watch).await?;
     let artifact = Artifact::new(&request, prepared)?;
     let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
     let tags: Vec<Tag> =
         request.tags.iter().cloned().chain(request.keep_tag.then_some(keep)).collect();
     let provenance = artifact.provenance(&request, (started, clock::now()));
+    refuse_large_lock(&provenance, artifact.lock.as_ref(), registries.limits().statement)?;
     watch(Event::Step("looking at what is there"));
     let before = look(&store, registries, &artifact, &tags, request.signers.trust()).await?;
     refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
@@ -242,6 +235,7 @@ pub async fn publish_with(
         digest: &artifact.subject.digest,
         artifact: before.artifact,
         findings: &findings,
+        shelf: &before.gathered.shelf,
         tags: &before.tags,
         annotations: &artifact.annotations,
     };
@@ -254,6 +248,26 @@ pub async fn publish_with(
     let run = Run { store: &store, artifact: &artifact, request: &request, plan: &plan, watch };
     let done = run.write(&before, &provenance).await?;
     Ok(artifact.outcome(&request, tags, done))
+}
+
+/// A statement that nobody may read is not worth a publish. It is written in
+/// Base64, with a little around it.
+fn refuse_large_lock(provenance: &Provenance, lock: Option<&Lock>, limit: u64) -> Result<()> {
+    let Some(lock) = lock else { return Ok(()) };
+    let written = serde_json::to_vec(provenance).map_or(0, |bytes| bytes.len() as u64);
+    let size = written.div_ceil(3).saturating_mul(4).saturating_add(STATEMENT_FRAME);
+    if size <= limit {
+        return Ok(());
+    }
+    let count = lock.locked.len() + lock.unresolved.len();
+    Err(Error::usage(
+        format!(
+            "the provenance with {count} locked charts and images has about {size} bytes; a \
+             statement may have {limit}"
+        ),
+        "publish the bundle in parts or with `--lock off`, or raise `--max-statement` here and \
+         wherever it is verified",
+    ))
 }
 
 /// The artifact, complete but nowhere yet.
@@ -372,18 +386,24 @@ async fn look(
         tag_states(store, tags),
         discover::gather(store, digest, &examine, registries.limits()),
     );
+    let (there, blobs, tags) = (there?, blobs?, tags?);
     gathered.refuse_gaps()?;
-    let blobs: Vec<Digest> = blobs?.into_iter().flatten().collect();
+    let blobs: Vec<Digest> = blobs.into_iter().flatten().collect();
     // A manifest whose blobs were collected is not there: push it again.
     let whole = artifact.blobs().iter().all(|blob| blobs.contains(&blob.descriptor.digest));
-    Ok(Before { artifact: there? && whole, blobs, tags: tags?, gathered })
+    Ok(Before { artifact: there && whole, blobs, tags, gathered })
 }
 
 async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
-    let states = tags.iter().map(|tag| async move {
-        Ok::<_, Error>(TagState { tag: tag.clone(), digest: store.resolve(tag).await? })
-    });
-    future::try_join_all(states).await
+    future::try_join_all(tags.iter().map(|tag| tag_state(store, tag))).await
+}
+
+async fn tag_state(store: &Store, tag: &Tag) -> Result<TagState> {
+    let (digest, etag) = match store.look_up(tag).await? {
+        Some(Pointed { digest, etag }) => (Some(digest), etag),
+        None => (None, None),
+    };
+    Ok(TagState { tag: tag.clone(), digest, etag })
 }
 
 fn refuse_moved_release(request: &Request, digest: &Digest, tags: &[TagState]) -> Result<()> {
@@ -494,7 +514,7 @@ impl Run<'_> {
         }
         let (watch, total) = (self.watch.clone(), blob.descriptor.size);
         Some(std::sync::Arc::new(move |done| {
-            watch(Event::Bytes { what: "layer".into(), done, total });
+            watch(Event::Bytes(Progress { done, total }));
         }))
     }
 
@@ -522,6 +542,7 @@ impl Run<'_> {
         if artifact?.is_none() {
             return Err(Error::NotFound {
                 what: self.request.place.name() + "@" + &digest.to_string(),
+                implied: false,
             });
         }
         let own = own?;
@@ -608,31 +629,42 @@ impl Run<'_> {
         Ok(count)
     }
 
-    /// Points a tag at what was admitted.
+    /// Points a tag at what was admitted, provided that nobody moved it since
+    /// it was looked at. Whoever did may have been faster with the same commit,
+    /// or with another, and then this is a move like any other.
     async fn move_tag(&self, admitted: &Admitted, now: &TagState) -> Result<()> {
-        let expect = match now.digest {
-            None => Expect::Absent,
-            Some(_) => Expect::Anything,
-        };
-        match self.put_tag(&now.tag, &expect).await {
-            Ok(()) => Ok(()),
-            // Somebody else was faster: with the same commit, or with another,
-            // and then this is a move like any other.
-            Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {
-                let now = TagState { digest: self.store.resolve(&now.tag).await?, ..now.clone() };
-                if now.digest == Some(*admitted.digest()) {
-                    return Ok(());
-                }
-                refuse_moved_release(self.request, admitted.digest(), std::slice::from_ref(&now))?;
-                Ok(self.put_tag(&now.tag, &Expect::Anything).await?)
+        let (mut now, mut expect) = (now.clone(), unmoved(now));
+        for _ in 0..MAX_MOVES {
+            match self.put_tag(&now.tag, &expect).await {
+                Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {}
+                done => return Ok(done?),
             }
-            Err(error) => Err(error.into()),
+            let next = tag_state(self.store, &now.tag).await?;
+            if next.digest == Some(*admitted.digest()) {
+                return Ok(());
+            }
+            refuse_moved_release(self.request, admitted.digest(), std::slice::from_ref(&next))?;
+            // Nobody moved it: what the registry, or a cache before it, gives
+            // as an entity tag is not what it compares with.
+            expect = if next == now { Expect::Anything } else { unmoved(&next) };
+            now = next;
         }
+        Err(Error::Contended { tag: now.tag.to_string() })
     }
 
     async fn put_tag(&self, tag: &Tag, expect: &Expect) -> Result<(), RegistryError> {
         let (key, manifest) = (Key::Tag(tag.clone()), self.artifact.manifest.clone());
         self.store.put_manifest(&key, media::OCI_MANIFEST, manifest, expect).await.map(|_| ())
+    }
+}
+
+/// What holds as long as nobody moves a tag; registries that do not know
+/// conditions ignore it.
+fn unmoved(state: &TagState) -> Expect {
+    match (&state.digest, &state.etag) {
+        (None, _) => Expect::Absent,
+        (Some(_), Some(etag)) => Expect::Unchanged { etag: etag.clone() },
+        (Some(_), None) => Expect::Anything,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Everything before the first question to the target registry: source, pack,
 //! judgement, lock.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
 use crate::{
     edge::{git, registry::Registries},
     model::{
         bundle::{
+            check::Judgement,
             lock::{self as model, Lock, LockFailure, Unresolved},
             path::RelPath,
             problem::{Problem, code},
@@ -25,9 +26,10 @@ use super::{
         error::{Error, Result},
         lock,
         pack::{self, Input, Packed},
+        progress::{Event, Watch},
         seal::Signers,
     },
-    Event, LockMode, Request, Watch, refuse_problems,
+    LockMode, Request, refuse_problems,
 };
 
 /// How long git may take for one answer.
@@ -59,26 +61,45 @@ pub async fn prepare(
     watch: &Watch,
 ) -> Result<Prepared> {
     let ci = Ci::recognise(&request.environment);
-    let (origin, signers) = futures::try_join!(origin(request, &ci), signers)?;
-    request.signers.absorb(signers);
-    if !request.dry_run {
-        request.signers.start();
-    }
+    let mut signers = pin!(signers);
+    let origin = match request.signers_last {
+        true => origin(request, &ci).await?,
+        false => {
+            let (origin, signers) = futures::try_join!(origin(request, &ci), signers.as_mut())?;
+            request.absorb(signers);
+            origin
+        }
+    };
     request.pack.git_hash = origin.facts.as_ref().map(|facts| facts.format);
     watch(Event::Step("packing"));
-    let (packed, tree) = futures::try_join!(pack(request), tree(origin.facts.as_ref()))?;
+    let (packed, tree) = futures::try_join!(pack(request, watch), tree(origin.facts.as_ref()))?;
     let (mut packed, mut warnings) = judged(packed, request.strict)?;
     let source = settle(origin.source, request, &packed, &tree)?;
     if request.lock.require_pinned {
         refuse_failures(model::require_pinned(&packed.judgement.needs))?;
+    }
+    if request.signers_last {
+        let signers = signers.await?;
+        request.absorb(signers);
     }
     let lock = resolve(registries, request, &packed, watch).await?;
     if let Some(lock) = &lock {
         warnings.extend(lock.unresolved.iter().map(unresolved));
         warnings = refuse_problems(warnings, request.strict)?;
     }
-    packed.judgement.problems.clear();
+    packed.judgement = Judgement::default();
     Ok(Prepared { packed, source, ci, lock, warnings })
+}
+
+impl Request {
+    /// Takes signers in. A certificate is asked for beside everything that
+    /// follows.
+    fn absorb(&mut self, signers: Signers) {
+        self.signers.absorb(signers);
+        if !self.dry_run {
+            self.signers.start();
+        }
+    }
 }
 
 /// The source as far as it is known before the bytes are.
@@ -116,12 +137,8 @@ async fn origin(request: &Request, ci: &Ci) -> Result<From> {
     Ok(From { source, facts: Some(facts) })
 }
 
-async fn pack(request: &Request) -> Result<Packed> {
-    let (input, options) = (request.input.clone(), request.pack.clone());
-    tokio::task::spawn_blocking(move || pack::pack(&input, &options, None))
-        .await
-        .map_err(|error| Error::Internal(format!("packing stopped: {error}")))?
-        .map_err(Error::Pack)
+async fn pack(request: &Request, watch: &Watch) -> Result<Packed> {
+    pack::beside(request.input.clone(), request.pack.clone(), watch).await
 }
 
 async fn tree(facts: Option<&GitFacts>) -> Result<Vec<TreeEntry>> {
@@ -187,7 +204,8 @@ async fn resolve(
     }
     watch(Event::Step("resolving charts and images"));
     let needs = &packed.judgement.needs;
-    let lock = lock::resolve(needs, registries, &request.lock.options, |_| {}).await;
+    let told = |progress| watch(Event::Items(progress));
+    let lock = lock::resolve(needs, registries, &request.lock.options, told).await;
     if request.lock.mode == LockMode::Require {
         refuse_failures(lock.require())?;
     }

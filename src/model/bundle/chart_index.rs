@@ -21,7 +21,7 @@ use serde::{
 };
 use url::Url;
 
-use crate::model::digest::Digest;
+use crate::model::{digest::Digest, text::brief};
 
 use super::constraint::{Constraint, ConstraintError, version};
 
@@ -59,7 +59,7 @@ impl ChartIndex {
         if bytes.len() > limit {
             return Err(IndexError::TooLarge);
         }
-        let malformed = |detail: String| IndexError::Malformed { detail: clip(&detail) };
+        let malformed = |detail: String| IndexError::Malformed { detail: brief(&detail) };
         let root = Root { wanted };
         let is_json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
         let (api_version, charts) = if is_json {
@@ -125,7 +125,7 @@ impl Entry {
     /// One sentence saying what is wrong with the URL.
     pub fn url(&self, repository: &Url) -> Result<Url, UrlError> {
         let text = self.urls.first().ok_or(UrlError::None)?;
-        let invalid = || UrlError::Invalid { text: clip(text) };
+        let invalid = || UrlError::Invalid { text: brief(text) };
         if let Ok(absolute) = Url::parse(text) {
             return Ok(absolute);
         }
@@ -317,10 +317,6 @@ impl RawEntry {
         let created = self.created.and_then(|text| text.parse().ok());
         Some(Entry { version, digest, urls: self.urls.unwrap_or_default(), created })
     }
-}
-
-fn clip(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
 #[cfg(test)]

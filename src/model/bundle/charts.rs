@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{digest::Digest, reference::Tag};
+use crate::model::{
+    digest::Digest,
+    reference::Tag,
+    text::{brief, without_credentials},
+};
 
 use super::{
     check::FileFacts,
@@ -58,7 +62,7 @@ impl<'f> Sources<'f> {
             let open = |object: &&&Object| wanted.is_empty() || object.namespace().is_empty();
             matching = all.iter().filter(open).copied().collect();
         }
-        let name = format!("{} `{}`", reference.kind, source_object::short(&reference.name));
+        let name = format!("{} `{}`", reference.kind, brief(&reference.name));
         let Some((first, rest)) = matching.split_first() else {
             return Err(format!("the {name} is not in the bundle"));
         };
@@ -169,9 +173,7 @@ fn oci_chart(url: &str, chart: &str, version: Option<&str>) -> Target {
             path: repository.path().to_owned(),
             version: chart_version(version.unwrap_or("*")),
         },
-        None => Target::Unknown {
-            reason: format!("`{}` is no repository", source_object::short(&full)),
-        },
+        None => Target::Unknown { reason: format!("`{}` is no repository", brief(&full)) },
     }
 }
 
@@ -194,25 +196,13 @@ fn chart_version(version: &str) -> ChartVersion {
     }
 }
 
-/// A URL without user and password; as written when it has none.
-fn without_credentials(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-            let cleared = url.set_username("").and_then(|()| url.set_password(None));
-            cleared.map_or_else(|()| "…".to_owned(), |()| url.to_string())
-        }
-        Ok(_) => text.to_owned(),
-        // What cannot be parsed may still hold a password.
-        Err(_) => text.rsplit('@').next().unwrap_or_default().to_owned(),
-    }
-}
-
 fn from_oci_repository(url: &str, version: &OciVersion) -> Found {
+    let shown = without_credentials(url);
     let shown = match version {
-        OciVersion::Digest(digest) => format!("{url}@{digest}"),
-        OciVersion::Tag(tag) => format!("{url}:{tag}"),
-        OciVersion::Range(range) => format!("{url} {range}"),
-        OciVersion::Latest => format!("{url}:latest"),
+        OciVersion::Digest(digest) => format!("{shown}@{digest}"),
+        OciVersion::Tag(tag) => format!("{shown}:{tag}"),
+        OciVersion::Range(range) => format!("{shown} {range}"),
+        OciVersion::Latest => format!("{shown}:latest"),
     };
     if shown.contains("${") {
         return unknown(shown, FILLED);

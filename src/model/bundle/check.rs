@@ -9,11 +9,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
+    bounds::{self, Bounds, Keep, Tally},
     charts::{self, Sources},
     helm_release,
     kustomization::{self, Found, Kustomization},
     need::Need,
     object::{Object, group},
+    patch::{self, Aim, Write},
     path::RelPath,
     problem::{Problem, Severity, code},
     roots,
@@ -27,7 +29,10 @@ use super::{
 };
 
 /// How many problems of one file are listed.
-const MAX_PROBLEMS: usize = 100;
+pub(super) const MAX_PROBLEMS: usize = 100;
+
+/// The longest name of an object, and of its kind, group and namespace.
+const MAX_NAME: usize = 253;
 
 /// Whether the file at `path` is parsed.
 pub fn is_manifest(path: &RelPath) -> bool {
@@ -42,6 +47,8 @@ pub struct Options {
     pub allow_secrets: bool,
     /// Whether the charts and images are gathered; `--lock off` saves the memory.
     pub needs: bool,
+    /// How much there may be.
+    pub bounds: Bounds,
 }
 
 /// What a file says, without its text.
@@ -54,11 +61,35 @@ pub struct FileFacts {
     object_problems: Vec<Problem>,
     /// Secrets in clear.
     secrets: Vec<Problem>,
+    /// What it would write in clear if it were a patch of a Secret.
+    writes: Vec<Write>,
+    /// Whether it is empty, or encrypted by SOPS as a whole.
+    sealed: bool,
+    /// How bad the problems were that are not kept: those of the text, of the
+    /// objects, and Secrets in clear.
+    unlisted: [Option<Severity>; 3],
+    tally: Tally,
     objects: Vec<Object>,
     kustomization: Option<Box<Kustomization>>,
 }
 
 impl FileFacts {
+    /// Of a file that says nothing.
+    fn new(path: &RelPath) -> Self {
+        Self {
+            path: Arc::new(path.clone()),
+            problems: Vec::new(),
+            object_problems: Vec::new(),
+            secrets: Vec::new(),
+            writes: Vec::new(),
+            sealed: false,
+            unlisted: [None; 3],
+            tally: Tally::default(),
+            objects: Vec::new(),
+            kustomization: None,
+        }
+    }
+
     /// The file.
     pub fn path(&self) -> &RelPath {
         &self.path
@@ -69,24 +100,55 @@ impl FileFacts {
         &self.objects
     }
 
+    /// How much it says.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Forgets its problems but for how bad they are.
+    pub fn forget_problems(&mut self) {
+        let lists = [&mut self.problems, &mut self.object_problems, &mut self.secrets];
+        for (list, unlisted) in lists.into_iter().zip(&mut self.unlisted) {
+            let worst = std::mem::take(list).iter().map(|problem| problem.severity).max();
+            *unlisted = worst.max(*unlisted);
+        }
+    }
+
+    /// Keeps the first problems of each list.
+    fn limit(&mut self) {
+        for problems in [&mut self.problems, &mut self.object_problems, &mut self.secrets] {
+            limit(problems, &self.path);
+        }
+        self.writes.truncate(MAX_PROBLEMS);
+    }
+
+    /// Whether it has nothing in clear: it is empty, or encrypted by SOPS.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// What it writes in clear as a patch with this aim.
+    pub(super) fn as_patch(&self, aim: Aim) -> Vec<Problem> {
+        self.writes.iter().filter_map(|write| write.problem(aim)).collect()
+    }
+
     /// What it says as a kustomization.
     pub(super) fn kustomization(&self) -> Option<&Kustomization> {
         self.kustomization.as_deref()
     }
 }
 
-/// Reads one file.
-pub fn read_file(path: &RelPath, bytes: &[u8]) -> FileFacts {
-    let mut facts = FileFacts {
-        path: Arc::new(path.clone()),
-        problems: Vec::new(),
-        object_problems: Vec::new(),
-        secrets: Vec::new(),
-        objects: Vec::new(),
-        kustomization: None,
-    };
+/// Reads a file that is no manifest; nothing comes of most.
+pub fn read_other(path: &RelPath, bytes: &[u8]) -> Option<FileFacts> {
+    let sealed = secret::is_sealed_file(bytes);
+    sealed.then(|| FileFacts { sealed, ..FileFacts::new(path) })
+}
+
+/// Reads one manifest, of whose objects `keep` is kept.
+pub fn read_file(path: &RelPath, bytes: &[u8], keep: Keep) -> FileFacts {
+    let mut facts = FileFacts::new(path);
     match yaml::text(bytes) {
-        Ok(text) => read_text(text, &mut facts),
+        Ok(text) => read_text(text, keep, &mut facts),
         Err(error) => {
             let valid =
                 bytes.get(..error.at.start).and_then(|valid| std::str::from_utf8(valid).ok());
@@ -94,20 +156,27 @@ pub fn read_file(path: &RelPath, bytes: &[u8]) -> FileFacts {
             facts.problems.push(unreadable(&source, &facts.path, &error));
         }
     }
-    for problems in [&mut facts.problems, &mut facts.object_problems, &mut facts.secrets] {
-        limit(problems, &facts.path);
-    }
+    facts.limit();
+    facts.tally.problems = facts.problems.len() + facts.object_problems.len() + facts.secrets.len();
     facts
 }
 
-fn read_text(text: &str, facts: &mut FileFacts) {
+fn read_text(text: &str, keep: Keep, facts: &mut FileFacts) {
     let source = Source::new(text);
+    facts.sealed = true;
     for document in yaml::documents(text) {
         match document {
-            Ok(document) => read_document(&source, &document, facts),
-            Err(error) => facts.problems.push(unreadable(&source, &facts.path, &error)),
+            Ok(document) => {
+                facts.sealed &= secret::is_sealed(document.root());
+                read_document(&source, &document, keep, facts);
+            }
+            Err(error) => {
+                facts.sealed = false;
+                facts.problems.push(unreadable(&source, &facts.path, &error));
+            }
         }
         // A hostile file must not make millions of problems first.
+        facts.limit();
         if facts.problems.len() > MAX_PROBLEMS {
             break;
         }
@@ -132,7 +201,7 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
     let suspected = secret::is_suspected(text);
     let place = source.place(error.at.clone(), "", 0..text.len(), |_, line| match suspected {
         true => secret::masked(line),
-        false => line.to_owned(),
+        false => clip(line),
     });
     let code = match &error.fault {
         Fault::Encoding => code::YAML_ENCODING,
@@ -151,25 +220,34 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
     }
 }
 
-fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut FileFacts) {
+fn read_document(
+    source: &Source<'_>,
+    document: &yaml::Document<'_>,
+    keep: Keep,
+    facts: &mut FileFacts,
+) {
     let root = document.root();
-    if !root.is_map() {
-        return;
-    }
     let found = kustomization::found(&facts.path, root);
     let hidden = match found {
         Found::Kustomization => kustomization::hidden(root),
-        _ if secret::is_in(root) => Hidden::Values,
-        _ => Hidden::Nothing,
+        _ => hidden(root),
     };
     let path = Arc::clone(&facts.path);
     let scope = Scope::new(&path, source, document, hidden);
+    facts.writes.extend(patch::write(&scope, root));
+    if !root.is_map() {
+        return;
+    }
     match found {
         Found::Kustomization => {
             let mut read = kustomization::read(&scope, root);
             facts.problems.append(&mut read.problems);
             facts.secrets.append(&mut read.secrets);
-            facts.kustomization = Some(Box::new(read.kustomization));
+            facts.tally.references += read.kustomization.references.len();
+            facts.tally.needs += read.kustomization.images.len();
+            if keep > Keep::Counts {
+                facts.kustomization = Some(Box::new(read.kustomization));
+            }
             return;
         }
         Found::Elsewhere => {
@@ -181,7 +259,22 @@ fn read_document(source: &Source<'_>, document: &yaml::Document<'_>, facts: &mut
         }
         Found::Misplaced | Found::No => {}
     }
-    read_object(&scope, root, "", facts);
+    read_object(&scope, root, "", keep, facts);
+}
+
+/// What of a document that is no kustomization must not be shown.
+fn hidden(root: Node<'_>) -> Hidden {
+    let generator = root.str_at(&["kind"]) == Some("SecretGenerator");
+    if generator || (root.kind() == yaml::Kind::Seq && patch::may_write(root)) {
+        Hidden::Lines(vec![root.range()])
+    } else if secret::is_in(root) || patch::may_write(root) {
+        Hidden::Values
+    } else {
+        match patch::hidden_in_objects(root) {
+            lines if lines.is_empty() => Hidden::Nothing,
+            lines => Hidden::Lines(lines),
+        }
+    }
 }
 
 /// Whether a document is a Kubernetes object at all.
@@ -198,6 +291,29 @@ pub(super) fn is_list(node: Node<'_>) -> bool {
         && node.at(&["metadata", "name"]).is_none()
 }
 
+/// Finds what matters whatever the file is for: data in clear, also in a
+/// document without `apiVersion`, as a patch of a Secret can be; and the
+/// generators of kustomize.
+fn read_anywhere(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFacts) {
+    let group = node.str_at(&["apiVersion"]).map(group).unwrap_or_default();
+    let named = is_object(node) || node.at(&["metadata", "name"]).is_some();
+    match (group, node.str_at(&["kind"])) {
+        ("", Some("Secret")) if named => {
+            facts.secrets.extend(secret::check(scope, node, path.trim_end_matches('.')));
+        }
+        (patch::FLUX_GROUP | helm_release::GROUP, Some(_)) => {
+            facts.secrets.extend(patch::in_object(scope, node, path));
+        }
+        ("", Some("SecretGenerator")) => {
+            facts.secrets.append(&mut kustomization::secret_generator(scope, node));
+        }
+        ("", Some("HelmChartInflationGenerator")) => {
+            facts.problems.push(kustomization::inflated(scope, node, path.trim_end_matches('.')));
+        }
+        _ => {}
+    }
+}
+
 /// Whether a document without `apiVersion` or `kind` was meant as an object: it
 /// has the other, and `metadata` with a name or a `spec`. Values files, charts'
 /// `Chart.yaml` and JSON that happens to have a `kind` are left alone.
@@ -208,7 +324,8 @@ fn is_incomplete(node: Node<'_>) -> bool {
     (written("apiVersion") || written("kind")) && shaped
 }
 
-fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFacts) {
+fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, keep: Keep, facts: &mut FileFacts) {
+    read_anywhere(scope, node, path, facts);
     if !is_object(node) {
         if is_incomplete(node) {
             facts.object_problems.push(incomplete(scope, node, path));
@@ -223,24 +340,29 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, facts: &mut FileFa
     if is_list(node) {
         let items = node.get("items").into_iter().flat_map(Node::items);
         for (index, item) in items.enumerate() {
-            read_object(scope, item, &format!("{path}items[{index}]."), facts);
+            read_object(scope, item, &format!("{path}items[{index}]."), keep, facts);
+            facts.limit();
         }
         return;
-    }
-    if kind == "Secret" && group(api_version).is_empty() {
-        facts.secrets.extend(secret::check(scope, node, path.trim_end_matches('.')));
     }
     let mut problems = Vec::new();
     let object = match identify(scope, node, path, [api_version, kind], &mut problems) {
         Some(object) => object,
         None => return facts.object_problems.append(&mut problems),
     };
-    facts.objects.push(read_kind(scope, node, object, &mut problems));
-    let id = facts.objects.last().map(Object::id);
-    facts.object_problems.extend(problems.into_iter().map(|problem| match &id {
-        Some(id) => problem.about(id),
-        None => problem,
-    }));
+    let mut object = read_kind(scope, node, object, &mut problems);
+    if !problems.is_empty() {
+        let id = object.id();
+        facts.object_problems.extend(problems.into_iter().map(|problem| problem.about(&id)));
+    }
+    facts.tally.objects += 1;
+    facts.tally.needs += object.needs();
+    if keep < Keep::All {
+        object.forget_needs();
+    }
+    if keep > Keep::Counts {
+        facts.objects.push(object);
+    }
 }
 
 fn incomplete(scope: &Scope<'_>, node: Node<'_>, path: &str) -> Problem {
@@ -294,6 +416,15 @@ fn identify(
     let namespace = namespace.and_then(Node::as_str).unwrap_or_default();
     let spot = scope.spot(name_node, &field);
     let names = [api_version, kind, namespace, name];
+    if let Some(long) = names.into_iter().find(|name| name.len() > MAX_NAME) {
+        let message = format!(
+            "a name of the {} has {} bytes; Kubernetes takes at most {MAX_NAME}",
+            clip(kind),
+            long.len()
+        );
+        problems.push(scope.error(code::OBJECT_NAME, name_node, &field, message));
+        return None;
+    }
     Some(Object::new(scope.file(), scope.line(node), names, spot))
 }
 
@@ -342,43 +473,87 @@ pub struct Judgement {
 /// packed, parsed or not.
 pub fn judge(
     mut files: Vec<FileFacts>,
-    all_paths: &BTreeSet<RelPath>,
+    all_paths: &BTreeSet<&RelPath>,
     options: &Options,
 ) -> Judgement {
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut roots = roots::resolve(&files, all_paths);
-    let mut problems = std::mem::take(&mut roots.problems);
-    for (index, facts) in files.iter_mut().enumerate() {
-        problems.append(&mut facts.problems);
-        if !options.allow_secrets {
-            problems.append(&mut facts.secrets);
-        }
-        match roots.is_not_objects(index) {
-            true => facts.objects.clear(),
-            false => problems.append(&mut facts.object_problems),
-        }
+    let tally = tallied(&mut files, options);
+    let mut problems = tally.problems(options);
+    if tally.is_over(&options.bounds) {
+        // Not everything was kept, so nothing can be said of all together.
+        problems.extend(files.into_iter().flat_map(|facts| facts.problems));
+        let problems = bounds::list(problems, None, &options.bounds);
+        return Judgement { problems, ..Judgement::default() };
     }
+    let mut roots = roots::resolve(&files, all_paths);
+    problems.append(&mut roots.problems);
+    if !options.allow_secrets {
+        problems.append(&mut roots.secrets);
+    }
+    let unlisted = own_problems(&mut files, &roots, options, &mut problems);
     problems.append(&mut roots.duplicates(&files));
-    let needs = gather(&files, options, &mut problems);
+    let wanted = options.needs && tally.needs <= options.bounds.needs;
+    let needs = gather(&files, wanted, &mut problems);
     sort(&mut problems);
+    let problems = bounds::list(problems, unlisted, &options.bounds);
     let objects = files.into_iter().flat_map(|facts| facts.objects).collect();
     Judgement { problems, objects, needs }
 }
 
+/// How much the files say. Problems that some thread kept and others would not
+/// have are forgotten.
+fn tallied(files: &mut [FileFacts], options: &Options) -> Tally {
+    let mut tally = Tally::default();
+    for facts in files {
+        if !tally.keeps_problems(options) {
+            facts.forget_problems();
+        }
+        tally.add(facts);
+    }
+    tally
+}
+
+/// Takes the problems of each file that count, and the objects out of files that
+/// hold none of the bundle's; how bad those problems are that were not kept.
+fn own_problems(
+    files: &mut [FileFacts],
+    roots: &roots::Roots,
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Option<Severity> {
+    let mut unlisted = None;
+    for (index, facts) in files.iter_mut().enumerate() {
+        let [of_text, of_objects, of_secrets] = facts.unlisted;
+        problems.append(&mut facts.problems);
+        unlisted = unlisted.max(of_text);
+        if !options.allow_secrets {
+            problems.append(&mut facts.secrets);
+            unlisted = unlisted.max(of_secrets);
+        }
+        if roots.is_not_objects(index) {
+            facts.objects = Vec::new();
+        } else {
+            problems.append(&mut facts.object_problems);
+            unlisted = unlisted.max(of_objects);
+        }
+    }
+    unlisted
+}
+
 /// The charts and images of all files, and what is wrong with the sources that
 /// charts come from.
-fn gather(files: &[FileFacts], options: &Options, problems: &mut Vec<Problem>) -> Vec<Need> {
+fn gather(files: &[FileFacts], wanted: bool, problems: &mut Vec<Problem>) -> Vec<Need> {
     let sources = Sources::of(files.iter().flat_map(FileFacts::objects));
     let mut needs = Vec::new();
     for facts in files {
         for object in facts.objects() {
             problems.append(&mut sources.problems_for(object));
-            if options.needs {
+            if wanted {
                 needs.extend(sources.chart(object));
                 needs.extend(charts::images(object));
             }
         }
-        if options.needs {
+        if wanted {
             needs.extend(charts::kustomization_images(facts));
         }
     }

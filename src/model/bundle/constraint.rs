@@ -11,6 +11,8 @@ use std::cmp::Ordering;
 
 use semver::{BuildMetadata, Prerelease, Version};
 
+use crate::model::text::brief;
+
 /// The longest constraint, in bytes, and the most groups of `||`: the limits of
 /// the library.
 const MAX_LENGTH: usize = 512;
@@ -30,7 +32,7 @@ impl Constraint {
     /// [`ConstraintError`] for whatever the library refuses, the empty text
     /// included (Helm reads an absent version as `*`: [`Constraint::any`]).
     pub fn parse(text: &str) -> Result<Self, ConstraintError> {
-        let error = |fault| ConstraintError { text: clip(text), fault };
+        let error = |fault| ConstraintError { text: brief(text), fault };
         if text.len() > MAX_LENGTH {
             return Err(error("is longer than 512 bytes"));
         }
@@ -358,10 +360,6 @@ fn scan_hyphen(text: &str) -> Option<(&str, &str, &str)> {
 /// What `\s` means in Go's regular expressions.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r')
-}
-
-fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
 #[cfg(test)]

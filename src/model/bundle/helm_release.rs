@@ -2,12 +2,14 @@
 //! takes the object, and what chart and images it names.
 
 use super::{
+    check::MAX_PROBLEMS,
     problem::{Problem, code},
     scope::Scope,
-    source_object::{Origin, chart_spec, object_ref, short},
+    source_object::{Origin, chart_spec, object_ref},
     workload::{self, Images},
     yaml::{Kind, Node},
 };
+use crate::model::text::brief;
 
 /// The group of HelmReleases.
 pub const GROUP: &str = "helm.toolkit.fluxcd.io";
@@ -60,7 +62,7 @@ fn check_api_version(scope: &Scope<'_>, object: Node<'_>, problems: &mut Vec<Pro
         "v2beta1" => "2.7",
         "v2beta2" => "2.8",
         _ => {
-            let message = format!("`{}` is served by no release of Flux", short(written));
+            let message = format!("`{}` is served by no release of Flux", brief(written));
             let problem = scope.error(code::HELMRELEASE_API_UNKNOWN, node, "apiVersion", message);
             return problems.push(problem.hint(format!("write `apiVersion: {GROUP}/v2`")));
         }
@@ -114,7 +116,7 @@ fn check_interval(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Problem>
         Some(node) => match node.as_str() {
             Some(text) if is_duration(text) || text.contains("${") => return,
             Some(text) => {
-                (node, format!("the interval `{}` is no duration; {wanted}", short(text)))
+                (node, format!("the interval `{}` is no duration; {wanted}", brief(text)))
             }
             None => (node, format!("the interval is {}; {wanted}", node.kind().name())),
         },
@@ -154,6 +156,9 @@ fn check_values_from(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Probl
         return problems.push(scope.error(fault, list, "spec.valuesFrom", message));
     }
     for (index, entry) in list.items().enumerate() {
+        if problems.len() > MAX_PROBLEMS {
+            break;
+        }
         let path = format!("spec.valuesFrom[{index}]");
         object_ref(scope, entry, &path, &["ConfigMap", "Secret"], fault, problems);
         for key in ["valuesKey", "targetPath"] {

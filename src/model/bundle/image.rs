@@ -3,6 +3,7 @@
 use crate::model::{
     digest::Digest,
     reference::{Repository, Tag},
+    text::brief,
 };
 
 use super::need::Target;
@@ -39,7 +40,7 @@ pub enum ImageError {
 /// # Errors
 /// [`ImageError`] when it is malformed or not complete as written.
 pub fn parse(text: &str) -> Result<Target, ImageError> {
-    let clipped = || text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    let clipped = || brief(text);
     if text.contains("${") {
         return Err(ImageError::Filled { text: clipped(), by: "Flux" });
     }

@@ -5,25 +5,30 @@
 //! which is an object like any other. Nothing is built: patches are not
 //! applied and remote resources not fetched.
 
-use std::ops::Range;
+use crate::model::text::without_credentials;
 
 use super::{
+    bounds,
+    check::MAX_PROBLEMS,
     object::{NamedImage, group},
+    patch::{self, Aim, FLUX_GROUP},
     path::RelPath,
     problem::{Problem, code},
     scope::{Hidden, Scope, Spot},
     secret,
     workload::push_key,
-    yaml::{self, Kind, Node},
+    yaml::{Kind, Node},
 };
 
 /// The group of kustomizations.
 pub const GROUP: &str = "kustomize.config.k8s.io";
-/// The group of Flux's objects of the same kind.
-const FLUX_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 
 /// The names under which kustomize looks for a kustomization.
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// How many files and images of one kustomization are kept: more than a bundle
+/// may have.
+const MAX_REFERENCES: usize = 100_000;
 
 /// Whether kustomize would read `path` as the kustomization of its directory.
 pub fn is_file_name(path: &RelPath) -> bool {
@@ -72,10 +77,12 @@ pub enum Role {
     Resource,
     /// `bases` and `components`: the directory of a kustomization.
     Root,
-    /// As a patch.
-    Patch,
+    /// As a patch of these objects.
+    Patch(Aim),
     /// As data or configuration: it holds no objects of the bundle.
     Data,
+    /// As data of a Secret.
+    Secret,
     /// `generators`, `transformers`, `validators`: a file or such a directory.
     Plugin,
 }
@@ -135,26 +142,7 @@ pub fn misnamed(scope: &Scope<'_>, root: Node<'_>, found: Found) -> Problem {
 /// and inline patches, which may patch Secrets.
 pub fn hidden(root: Node<'_>) -> Hidden {
     let literals = root.get("secretGenerator").map(Node::range);
-    let inline = |key: &str| root.get(key).map(Node::range);
-    let patches: Vec<Range<usize>> = ["patches", "patchesStrategicMerge", "patchesJson6902"]
-        .into_iter()
-        .filter_map(inline)
-        .filter(|_| mentions_secret(root))
-        .collect();
-    Hidden::Lines(literals.into_iter().chain(patches).collect())
-}
-
-fn mentions_secret(root: Node<'_>) -> bool {
-    let text = |node: Node<'_>| node.as_str().is_some_and(|text| text.contains("Secret"));
-    let of_patch = |patch: Node<'_>| {
-        text(patch)
-            || patch.get("patch").is_some_and(text)
-            || patch.str_at(&["target", "kind"]) == Some("Secret")
-    };
-    ["patches", "patchesStrategicMerge", "patchesJson6902"]
-        .into_iter()
-        .filter_map(|key| root.get(key))
-        .any(|list| list.items().any(of_patch))
+    Hidden::Lines(literals.into_iter().chain(patch::hidden(root)).collect())
 }
 
 /// What reading a kustomization gave.
@@ -188,20 +176,29 @@ pub fn read(scope: &Scope<'_>, root: Node<'_>) -> Read {
         ("generators", Role::Plugin),
         ("transformers", Role::Plugin),
         ("validators", Role::Plugin),
-        ("patchesStrategicMerge", Role::Patch),
+        ("patchesStrategicMerge", Role::Patch(Aim::Own)),
     ] {
         reader.names(root, key, role);
     }
     reader.patches(root, "patches");
     reader.patches(root, "patchesJson6902");
-    reader.field(root.get("openapi"), "path", "openapi.path");
+    reader.field(root.get("openapi"), "path", Role::Data, "openapi.path");
     for (index, entry) in reader.list(root, "replacements").into_iter().enumerate() {
-        reader.field(Some(entry), "path", &format!("replacements[{index}].path"));
+        reader.field(Some(entry), "path", Role::Data, &format!("replacements[{index}].path"));
     }
     reader.generators(root, "configMapGenerator");
     reader.generators(root, "secretGenerator");
     reader.images(root);
+    reader.charts(root);
     read
+}
+
+/// The literals in clear of a `SecretGenerator`, the object that a kustomization
+/// names under `generators`.
+pub fn secret_generator(scope: &Scope<'_>, node: Node<'_>) -> Vec<Problem> {
+    let mut read = Read::default();
+    Reader { scope, read: &mut read }.literals(node, "");
+    read.secrets
 }
 
 struct Reader<'r, 's, 'd> {
@@ -225,12 +222,13 @@ impl Reader<'_, '_, '_> {
     fn shape(&mut self, node: Node<'_>, path: &str, wanted: &str) {
         let message = format!("`{path}` is {}; expected {wanted}", node.kind().name());
         let problem = self.scope.error(code::KUSTOMIZATION_SHAPE, node, path, message);
-        self.read.problems.push(problem);
+        bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
     }
 
     fn add(&mut self, node: Node<'_>, target: &str, role: Role, path: &str) {
         let spot = self.scope.spot(node, path);
-        self.read.kustomization.references.push(Reference { role, target: target.into(), spot });
+        let reference = Reference { role, target: target.into(), spot };
+        bounds::push(&mut self.read.kustomization.references, reference, MAX_REFERENCES);
     }
 
     /// A list of names, of which some may be objects written in place.
@@ -238,7 +236,7 @@ impl Reader<'_, '_, '_> {
         for (index, item) in self.list(root, key).into_iter().enumerate() {
             let path = format!("{key}[{index}]");
             match item.as_str() {
-                Some(text) if is_inline(text) => self.inline_patch(item, text, &path),
+                Some(text) if is_inline(text) => self.in_place(item, &path, Aim::Own),
                 Some(text) => self.add(item, text, role, &path),
                 None => self.shape(item, &path, "a path"),
             }
@@ -254,45 +252,43 @@ impl Reader<'_, '_, '_> {
             }
             if let Some(node) = patch.get("path").filter(|node| !node.is_null()) {
                 match node.as_str() {
-                    Some(text) => self.add(node, text, Role::Patch, &format!("{path}.path")),
+                    Some(text) => {
+                        let role = Role::Patch(Aim::of(patch));
+                        self.add(node, text, role, &format!("{path}.path"));
+                    }
                     None => self.shape(node, &format!("{path}.path"), "a path"),
                 }
             }
-            if let Some((node, text)) =
-                patch.get("patch").and_then(|node| Some((node, node.as_str()?)))
-            {
-                self.inline_patch(node, text, &format!("{path}.patch"));
+            if let Some(node) = patch.get("patch") {
+                self.in_place(node, &format!("{path}.patch"), Aim::of(patch));
             }
         }
     }
 
-    /// A patch written in place that puts data in clear into a Secret.
-    fn inline_patch(&mut self, node: Node<'_>, text: &str, path: &str) {
-        let mut documents = yaml::documents(text).filter_map(Result::ok);
-        let clear = documents.any(|document| {
-            let root = document.root();
-            let values = ["data", "stringData"].into_iter().filter_map(|field| root.get(field));
-            let mut texts = values.flat_map(Node::entries).filter_map(|(_, value)| value.scalar());
-            root.str_at(&["kind"]) == Some("Secret") && texts.any(secret::is_clear_text)
-        });
-        if clear {
-            let message = "a patch puts data in clear into a Secret";
-            let problem = self.scope.error(code::SECRET_CLEAR, node, path, message);
-            self.read.secrets.push(problem.hint(secret::HINT));
+    /// A patch written in place, which may put data in clear into a Secret.
+    fn in_place(&mut self, node: Node<'_>, path: &str, aim: Aim) {
+        if let Some(problem) = patch::in_place(self.scope, node, path, aim) {
+            self.secret(problem);
         }
     }
 
-    fn field(&mut self, node: Option<Node<'_>>, key: &str, path: &str) {
+    fn secret(&mut self, problem: Problem) {
+        bounds::push(&mut self.read.secrets, problem, MAX_PROBLEMS);
+    }
+
+    /// A field that names a file.
+    fn field(&mut self, node: Option<Node<'_>>, key: &str, role: Role, path: &str) {
         let Some(value) = node.and_then(|node| node.get(key)).filter(|node| !node.is_null()) else {
             return;
         };
         match value.as_str() {
-            Some(text) => self.add(value, text, Role::Data, path),
+            Some(text) => self.add(value, text, role, path),
             None => self.shape(value, path, "a path"),
         }
     }
 
     fn generators(&mut self, root: Node<'_>, key: &str) {
+        let role = if key == "secretGenerator" { Role::Secret } else { Role::Data };
         for (index, generator) in self.list(root, key).into_iter().enumerate() {
             let path = format!("{key}[{index}]");
             for list in ["files", "envs"] {
@@ -302,16 +298,16 @@ impl Reader<'_, '_, '_> {
                         // `key=path` names the key in the ConfigMap.
                         Some(text) if list == "files" => {
                             let target = text.split_once('=').map_or(text, |(_, target)| target);
-                            self.add(item, target, Role::Data, &path);
+                            self.add(item, target, role, &path);
                         }
-                        Some(text) => self.add(item, text, Role::Data, &path),
+                        Some(text) => self.add(item, text, role, &path),
                         None => self.shape(item, &path, "a path"),
                     }
                 }
             }
-            self.field(Some(generator), "env", &format!("{path}.env"));
-            if key == "secretGenerator" {
-                self.literals(generator, &path);
+            self.field(Some(generator), "env", role, &format!("{path}.env"));
+            if role == Role::Secret {
+                self.literals(generator, &format!("{path}."));
             }
         }
     }
@@ -328,15 +324,27 @@ impl Reader<'_, '_, '_> {
     }
 
     fn literals(&mut self, generator: Node<'_>, path: &str) {
-        for (index, literal) in self.list_of(generator, "literals", path) {
+        for (index, literal) in self.list_of(generator, "literals", path.trim_end_matches('.')) {
             let Some(text) = literal.scalar() else { continue };
             let (key, value) = text.split_once('=').unwrap_or(("", text));
             if secret::is_clear_text(value.trim_matches(['"', '\''])) {
-                let key: String = key.chars().filter(|c| !c.is_control()).take(100).collect();
-                let path = format!("{path}.literals[{index}]");
+                let key = secret::shown_name(key);
+                let path = format!("{path}literals[{index}]");
                 let message = format!("secretGenerator writes `{key}` in clear");
                 let problem = self.scope.error(code::SECRET_CLEAR, literal, &path, message);
-                self.read.secrets.push(problem.hint(secret::HINT));
+                self.secret(problem.hint(secret::HINT));
+            }
+        }
+    }
+
+    /// Charts that kustomize would inflate by running Helm, which Flux does not
+    /// let it.
+    fn charts(&mut self, root: Node<'_>) {
+        for key in ["helmCharts", "helmChartInflationGenerator"] {
+            for (index, chart) in self.list(root, key).into_iter().enumerate() {
+                let path = format!("{key}[{index}]");
+                let problem = inflated(self.scope, chart, &path);
+                bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
             }
         }
     }
@@ -359,13 +367,22 @@ impl Reader<'_, '_, '_> {
             push_key(&mut path, "images");
             let path = format!("{path}[{index}]");
             let unknown = super::image::parse(&reference).err();
-            self.read.kustomization.images.push(NamedImage {
+            let image = NamedImage {
                 path: path.into(),
-                reference: reference.into(),
+                reference: without_credentials(&reference).into(),
                 unknown: unknown.map(|error| error.to_string().into()),
-            });
+            };
+            bounds::push(&mut self.read.kustomization.images, image, MAX_REFERENCES);
         }
     }
+}
+
+/// The problem of a chart that only `kustomize --enable-helm` inflates.
+pub fn inflated(scope: &Scope<'_>, node: Node<'_>, path: &str) -> Problem {
+    let message = "kustomize inflates this chart only with `--enable-helm`, which Flux never sets";
+    scope
+        .warning(code::KUSTOMIZATION_HELM, node, path, message)
+        .hint("write a HelmRelease, whose chart is checked and locked, in its place")
 }
 
 /// Whether a text that could be a path is an object written in place.

@@ -8,7 +8,10 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::model::reference::{Repository, is_loopback_host};
+use crate::model::{
+    reference::{Repository, is_loopback_host},
+    text::brief,
+};
 
 /// One host and where to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +32,7 @@ impl Mirror {
     /// scheme stays, except that a loopback mirror is read over HTTP, as its
     /// registry would be.
     pub fn url(&self, url: &Url) -> Option<Url> {
-        let host = url.host_str()?;
-        let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        if !self.from.eq_ignore_ascii_case(&authority) {
+        if !self.from.eq_ignore_ascii_case(&authority(url)?) {
             return None;
         }
         let scheme = match is_loopback_host(&self.to) {
@@ -45,12 +46,34 @@ impl Mirror {
         Some(read)
     }
 
+    /// Whether this mirror is at `host[:port]`, in lower case.
+    fn is_at(&self, host: &str) -> bool {
+        self.to == host
+    }
+
     fn prefixed(&self, path: &str) -> String {
         match self.prefix.is_empty() {
             true => path.to_owned(),
             false => format!("{}/{path}", self.prefix),
         }
     }
+}
+
+/// Whether `host[:port]` is one that the user named as a mirror of another.
+pub fn is_mirror(mirrors: &[Mirror], host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    mirrors.iter().any(|mirror| mirror.is_at(&host))
+}
+
+/// The same for the host of `url`.
+pub fn is_mirror_url(mirrors: &[Mirror], url: &Url) -> bool {
+    authority(url).is_some_and(|host| is_mirror(mirrors, &host))
+}
+
+/// `host[:port]`, the port when it is not the scheme's own.
+fn authority(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// Where to read the repository `path` of `host`: at the last mirror named for
@@ -129,7 +152,7 @@ enum Fault {
 fn clip(text: &str) -> String {
     match text.contains('@') {
         true => "…".into(),
-        false => text.chars().filter(|c| !c.is_control()).take(200).collect(),
+        false => brief(text),
     }
 }
 
@@ -180,6 +203,17 @@ mod tests {
         ] {
             assert_eq!(url(&all, &Url::parse(from).unwrap()).as_str(), to, "{from}");
         }
+    }
+
+    #[test]
+    fn a_mirror_is_a_host_that_the_user_named() {
+        let all = mirrors(&["a.example=Mirror.example:5000/x", "b.example=c.example"]);
+        assert!(is_mirror(&all, "MIRROR.example:5000"));
+        assert!(!is_mirror(&all, "mirror.example"));
+        assert!(!is_mirror(&all, "a.example"));
+        let is = |url: &str| is_mirror_url(&all, &Url::parse(url).unwrap());
+        assert!(is("http://mirror.example:5000/y") && is("https://c.example:443/"));
+        assert!(!is("http://mirror.example:5001/y") && !is("https://b.example/"));
     }
 
     #[test]

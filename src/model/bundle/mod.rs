@@ -5,6 +5,7 @@
 //! what they name ([`need`]), deciding what is packed ([`ignore`]), and writing
 //! and reading the layer ([`pack`], [`unpack`]).
 
+pub mod bounds;
 pub mod canonical;
 pub mod chart_index;
 mod charts;
@@ -22,6 +23,7 @@ pub mod names;
 pub mod need;
 pub mod object;
 pub mod pack;
+mod patch;
 pub mod path;
 pub mod problem;
 mod roots;

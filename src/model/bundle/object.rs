@@ -149,6 +149,20 @@ impl Object {
         &self.images
     }
 
+    /// How many charts and images it names.
+    pub(super) fn needs(&self) -> usize {
+        self.images.len() + usize::from(self.chart().is_some())
+    }
+
+    /// Forgets the charts and images it names, but for what the problems of
+    /// other objects depend on.
+    pub(super) fn forget_needs(&mut self) {
+        self.images = Box::default();
+        if let Some(Origin::Chart(_) | Origin::HelmRepository { .. }) = self.origin.as_deref() {
+            self.origin = None;
+        }
+    }
+
     fn usual_name_line(&self) -> String {
         let indentation = (self.name_at.column as usize).saturating_sub("name: ".len() + 1);
         format!("{}name: {}", " ".repeat(indentation.min(200)), self.name())

@@ -14,15 +14,20 @@ use std::{
 };
 
 use super::{
+    bounds,
     check::FileFacts,
     kustomization::{FILE_NAMES, Kustomization, Reference, Rename, Role, is_file_name, is_remote},
     object::Object,
     path::RelPath,
-    problem::{Problem, code},
+    problem::{Problem, Severity, code},
+    secret,
 };
 
 /// How many objects, counted once per way they are included, are compared.
 const MAX_INCLUDED: usize = 1_000_000;
+/// How many problems of a kind are kept: as many as are listed in the end, and
+/// one more.
+const MAX_PROBLEMS: usize = 5_000;
 
 /// What the kustomizations of a bundle name.
 #[derive(Debug, Default)]
@@ -37,6 +42,9 @@ pub struct Roots {
     dirs: BTreeMap<Option<RelPath>, Vec<usize>>,
     /// What is wrong with the references.
     pub problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// Data in clear that is put into Secrets, which may be allowed.
+    pub secrets: Vec<Problem>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +55,7 @@ enum Include {
 
 /// Resolves every reference of every kustomization of `files`, which are in the
 /// order of their paths.
-pub fn resolve(files: &[FileFacts], all_paths: &BTreeSet<RelPath>) -> Roots {
+pub fn resolve(files: &[FileFacts], all_paths: &BTreeSet<&RelPath>) -> Roots {
     let mut roots = Roots::default();
     for (index, facts) in files.iter().enumerate() {
         if facts.kustomization().is_some() {
@@ -68,11 +76,20 @@ pub fn resolve(files: &[FileFacts], all_paths: &BTreeSet<RelPath>) -> Roots {
                     roots.resources.insert(file);
                     includes.push((Include::File(file), reference));
                 }
-                Ok(Some(Target::File(file))) => named.push(file),
-                Ok(None) => {}
+                Ok(target) => {
+                    let file = match target {
+                        Some(Target::File(file)) => Some(file),
+                        _ => None,
+                    };
+                    named.extend(file);
+                    let named = file.and_then(|file| files.get(file));
+                    for problem in in_clear(facts, reference, named) {
+                        bounds::push(&mut roots.secrets, problem, MAX_PROBLEMS);
+                    }
+                }
                 Err(problem) => {
                     let problem = problem.in_file(facts.path()).at(reference.spot.place());
-                    roots.problems.push(problem);
+                    roots.problem(problem);
                 }
             }
         }
@@ -80,6 +97,8 @@ pub fn resolve(files: &[FileFacts], all_paths: &BTreeSet<RelPath>) -> Roots {
     }
     roots.not_objects = named.into_iter().filter(|file| !roots.resources.contains(file)).collect();
     roots.cut_cycles(files);
+    let mut warnings = std::mem::take(&mut roots.warnings);
+    roots.problems.append(&mut warnings);
     roots
 }
 
@@ -95,6 +114,16 @@ impl Roots {
         self.not_objects.contains(&index)
     }
 
+    /// Takes a problem in. Warnings have a list of their own until there is no
+    /// more to come: too many must not keep an error out.
+    fn problem(&mut self, problem: Problem) {
+        let list = match problem.severity {
+            Severity::Warning => &mut self.warnings,
+            Severity::Error => &mut self.problems,
+        };
+        bounds::push(list, problem, MAX_PROBLEMS);
+    }
+
     fn report_several(&mut self, files: &[FileFacts]) {
         for indices in self.dirs.values() {
             let Some((first, rest)) = indices.split_first() else { continue };
@@ -103,7 +132,8 @@ impl Roots {
                 let message =
                     format!("the directory has another kustomization, `{}`", first.path());
                 let problem = Problem::error(code::KUSTOMIZATION_SEVERAL, message);
-                self.problems.push(problem.in_file(facts.path()).hint("keep one of them"));
+                let problem = problem.in_file(facts.path()).hint("keep one of them");
+                bounds::push(&mut self.problems, problem, MAX_PROBLEMS);
             }
         }
     }
@@ -112,12 +142,12 @@ impl Roots {
     fn target(
         &self,
         files: &[FileFacts],
-        all_paths: &BTreeSet<RelPath>,
+        all_paths: &BTreeSet<&RelPath>,
         facts: &FileFacts,
         reference: &Reference,
     ) -> Result<Option<Target>, Box<Problem>> {
         let target = &*reference.target;
-        let shown: String = target.chars().filter(|c| !c.is_control()).take(200).collect();
+        let shown = shown(reference);
         if is_remote(target) {
             let message = format!("`{shown}` is remote: neither packed, nor locked, nor checked");
             let hint = "copy it into the bundle, so that what was published is what is applied";
@@ -134,7 +164,7 @@ impl Roots {
         }
         let dir = facts.path().parent();
         let path = RelPath::resolve(dir.as_ref(), target).ok_or_else(outside)?;
-        if let Some(path) = path.as_ref().filter(|path| all_paths.contains(*path)) {
+        if let Some(path) = path.as_ref().filter(|path| all_paths.contains(path)) {
             return file_target(files, path, reference, &shown);
         }
         self.directory_target(all_paths, path, reference, &shown)
@@ -142,12 +172,12 @@ impl Roots {
 
     fn directory_target(
         &self,
-        all_paths: &BTreeSet<RelPath>,
+        all_paths: &BTreeSet<&RelPath>,
         path: Option<RelPath>,
         reference: &Reference,
         shown: &str,
     ) -> Result<Option<Target>, Box<Problem>> {
-        let file_wanted = matches!(reference.role, Role::Patch | Role::Data);
+        let file_wanted = matches!(reference.role, Role::Patch(_) | Role::Data | Role::Secret);
         if let Some(kustomization) = self.dirs.get(&path).and_then(|found| found.first())
             && !file_wanted
         {
@@ -165,7 +195,7 @@ impl Roots {
         // One that could not be read is there all the same.
         let unread = FILE_NAMES.iter().any(|name| {
             let within = path.as_ref().map_or((*name).to_owned(), |dir| format!("{dir}/{name}"));
-            RelPath::new(&within).is_ok_and(|path| all_paths.contains(&path))
+            RelPath::new(&within).is_ok_and(|path| all_paths.contains(&&path))
         });
         match unread {
             true => Ok(None),
@@ -194,7 +224,9 @@ impl Roots {
                 };
                 match include {
                     Include::Kustomization(target) if on_path.contains(&target) => {
-                        problems.extend(cycle(files, at, target));
+                        if let Some(problem) = cycle(files, at, target) {
+                            bounds::push(&mut problems, problem, MAX_PROBLEMS);
+                        }
                         if let Some(list) = self.includes.get_mut(&at) {
                             list.remove(next);
                         }
@@ -363,8 +395,28 @@ fn file_target(
     Ok(found.map(Target::File))
 }
 
+/// The data in clear that `reference`, written in `facts`, puts into Secrets out
+/// of the file `named`, of which nothing is known unless it is parsed or sealed.
+fn in_clear(facts: &FileFacts, reference: &Reference, named: Option<&FileFacts>) -> Vec<Problem> {
+    match reference.role {
+        Role::Patch(aim) => named.map(|named| named.as_patch(aim)).unwrap_or_default(),
+        Role::Secret if !named.is_some_and(FileFacts::is_sealed) => {
+            let message =
+                format!("secretGenerator puts `{}` into a Secret in clear", shown(reference));
+            let problem = Problem::error(code::SECRET_CLEAR, message).hint(secret::HINT);
+            vec![problem.in_file(facts.path()).at(reference.spot.place())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The target as it may be shown.
+fn shown(reference: &Reference) -> String {
+    reference.target.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
 /// Whether some file is below `path`.
-fn is_directory(all_paths: &BTreeSet<RelPath>, path: Option<&RelPath>) -> bool {
+fn is_directory(all_paths: &BTreeSet<&RelPath>, path: Option<&RelPath>) -> bool {
     let Some(dir) = path else { return !all_paths.is_empty() };
     let mut after = all_paths.range::<RelPath, _>((Bound::Excluded(dir), Bound::Unbounded));
     after.next().is_some_and(|path| {
@@ -487,7 +539,7 @@ fn report(
                 if let (Some(x), Some(y)) = (object(first), object(placed))
                     && reported.insert((placed.file, placed.object))
                 {
-                    problems.push(duplicate(files, x, y, root));
+                    bounds::push(problems, duplicate(files, x, y, root), MAX_PROBLEMS);
                 }
             }
             _ => first = Some(placed),

@@ -100,11 +100,11 @@ impl<'d> Scope<'d> {
     /// A line as it may be shown.
     fn show(&self, start: usize, line: &str) -> String {
         match &self.hidden {
-            Hidden::Nothing => line.to_owned(),
+            Hidden::Nothing => clip(line),
             Hidden::Lines(ranges) => {
                 let end = start.saturating_add(line.len());
                 let touches = |range: &Range<usize>| range.start <= end && start < range.end;
-                if ranges.iter().any(touches) { secret::masked(line) } else { line.to_owned() }
+                if ranges.iter().any(touches) { secret::masked(line) } else { clip(line) }
             }
             Hidden::Values => {
                 let keys = self.keys.get_or_init(|| secret::shown_keys(self.document.root()));

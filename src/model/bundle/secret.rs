@@ -8,7 +8,7 @@
 use super::{
     problem::{Problem, code},
     scope::Scope,
-    yaml::{Kind, Node},
+    yaml::{self, Kind, Node},
 };
 
 /// What stands for a hidden value.
@@ -44,8 +44,7 @@ pub fn check(scope: &Scope<'_>, object: Node<'_>, path: &str) -> Option<Problem>
         Some((field, key)) => {
             let more = found.count();
             let others = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let name = key.key();
-            let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+            let name = shown_name(&key.key());
             (field, key, format!("a Secret carries `{name}`{others} in clear"))
         }
         None if encrypted && !sops => {
@@ -63,7 +62,13 @@ pub fn check(scope: &Scope<'_>, object: Node<'_>, path: &str) -> Option<Problem>
 pub const HINT: &str =
     "encrypt it with SOPS, or allow it with `--allow-secrets`; what is pushed cannot be taken back";
 
-fn is_clear(value: Node<'_>) -> bool {
+/// The name of a key for a message.
+pub fn shown_name(key: &str) -> String {
+    key.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+/// Whether a value is data in clear.
+pub fn is_clear(value: Node<'_>) -> bool {
     match value.kind() {
         Kind::Null => false,
         Kind::Str => value.as_str().is_some_and(is_clear_text),
@@ -83,6 +88,58 @@ pub fn is_clear_text(text: &str) -> bool {
 
 fn is_encrypted(text: &str) -> bool {
     text.starts_with("ENC[") && text.ends_with(']')
+}
+
+/// Whether a document is encrypted by SOPS as a whole: it has a `sops` mapping
+/// with a `mac`, and beside it nothing but what is encrypted in part at least.
+/// The binary format is JSON of this shape.
+pub fn is_sealed(root: Node<'_>) -> bool {
+    let mac = root.str_at(&["sops", "mac"]).is_some_and(|mac| !mac.is_empty());
+    let mut beside = root.entries().filter(|(key, _)| key.key() != "sops");
+    mac && beside.any(|(_, value)| has_encrypted(value))
+}
+
+fn has_encrypted(node: Node<'_>) -> bool {
+    node.as_str().is_some_and(is_encrypted)
+        || node.items().any(has_encrypted)
+        || node.entries().any(|(_, value)| has_encrypted(value))
+}
+
+/// Whether the bytes of a file that is no manifest have nothing in clear: they
+/// are empty, or SOPS wrote them as JSON (its form for binary files), as dotenv
+/// with `sops_` keys, or as INI with a section `sops`.
+pub fn is_sealed_file(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    match text.trim_start().as_bytes().first() {
+        None => true,
+        Some(b'{') => {
+            let mut documents = yaml::documents(text);
+            matches!(documents.next(), Some(Ok(document)) if is_sealed(document.root()))
+        }
+        Some(_) => text.contains("sops") && is_sealed_lines(text),
+    }
+}
+
+/// Lines of `key=value`, all of whose values are encrypted.
+fn is_sealed_lines(text: &str) -> bool {
+    let (mut mac, mut sops_section) = (false, false);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            sops_section = section == "sops";
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else { return false };
+        let (key, value) = (key.trim(), value.trim());
+        if sops_section || key.starts_with("sops_") {
+            mac |= matches!(key, "mac" | "sops_mac") && is_encrypted(value);
+        } else if !value.is_empty() && !is_encrypted(value) {
+            return false;
+        }
+    }
+    mac
 }
 
 /// A key whose line may be shown up to its colon, and what else of that line.
@@ -173,11 +230,12 @@ pub fn is_suspected(text: &str) -> bool {
     let is_kind = |line: &str| {
         line.trim_start_matches(['"', '\'', '{']).starts_with("kind") && names_secret(line)
     };
-    names_secret(text) && (has_data(text) || text.lines().any(is_kind))
+    let is_patch = text.contains("stringData") || text.contains("/data/");
+    is_patch || (names_secret(text) && (has_data(text) || text.lines().any(is_kind)))
 }
 
 /// Whether `data` or `stringData`, but not only `metadata`, is in `text`.
-fn has_data(text: &str) -> bool {
+pub fn has_data(text: &str) -> bool {
     let own = |at: usize| !text.get(..at).is_some_and(|before| before.ends_with("meta"));
     text.contains("Data") || text.match_indices("data").any(|(at, _)| own(at))
 }
@@ -266,10 +324,54 @@ mod tests {
     }
 
     #[test]
+    fn sealed_documents() {
+        for (text, sealed) in [
+            ("a: ENC[x]\nsops:\n  mac: ENC[m]\n", true),
+            ("a:\n- b: ENC[x]\nc: open\nsops: {mac: 'ENC[m]'}\n", true),
+            ("{\"data\": \"ENC[x]\", \"sops\": {\"mac\": \"ENC[m]\"}}", true),
+            ("a: ENC[x]\n", false),
+            ("a: ENC[x]\nsops: {mac: ''}\n", false),
+            ("a: open\nsops: {mac: 'ENC[m]'}\n", false),
+            ("sops: {mac: 'ENC[m]'}\n", false),
+            ("[a]", false),
+        ] {
+            let document = yaml::documents(text).next().unwrap().unwrap();
+            assert_eq!(is_sealed(document.root()), sealed, "{text}");
+        }
+    }
+
+    #[test]
+    fn sealed_files() {
+        for (text, sealed) in [
+            ("", true),
+            (" \n", true),
+            ("A=ENC[x]\nsops_mac=ENC[m]\nsops_version=3.9\n", true),
+            ("#ENC[c]\nA=\nB=ENC[x]\nsops_mac=ENC[m]\n", true),
+            ("{\"data\": \"ENC[x]\", \"sops\": {\"mac\": \"ENC[m]\"}}", true),
+            ("[a]\nb = ENC[x]\n[sops]\nmac = ENC[m]\nversion = 3.9\n", true),
+            ("A=hunter2\n", false),
+            ("A=hunter2\nB=ENC[x]\nsops_mac=ENC[m]\n", false),
+            ("A=ENC[x]\nsops_version=3.9\n", false),
+            ("A=ENC[x]\nsops_mac=\n", false),
+            ("a\nsops_mac=ENC[m]\n", false),
+            ("{\"sops\": \"ENC[x]\"}", false),
+            ("{ sops", false),
+            ("[sops]\nmac = ENC[m]\n[a]\nb = hunter2\n", false),
+        ] {
+            assert_eq!(is_sealed_file(text.as_bytes()), sealed, "{text}");
+        }
+        assert!(!is_sealed_file(b"\xffsops"));
+    }
+
+    #[test]
     fn broken_secrets_are_suspected() {
-        for yes in
-            ["kind: Secret\ndata: [", "{\"kind\":\"Secret\",\"data\":", "kind: Secret\nstringData:"]
-        {
+        for yes in [
+            "kind: Secret\ndata: [",
+            "{\"kind\":\"Secret\",\"data\":",
+            "kind: Secret\nstringData:",
+            "- op: add\n  path: /data/p\n  value: [",
+            "kind: any\nstringData: [",
+        ] {
             assert!(is_suspected(yes), "{yes}");
         }
         for no in ["kind: SecretStore\ndata: [", "x: [\n  kind: Secret\nmetadata: [", "a: ["] {

@@ -6,6 +6,7 @@
 //! git keeps no empty ones, and the same commit must give the same bytes.
 
 use super::{
+    bounds::{self, Bounds},
     check,
     ignore::Rules,
     names::{Clash, Names},
@@ -222,7 +223,7 @@ impl<'a> Selector<'a> {
     }
 
     fn problem(&mut self, problem: Problem) {
-        self.selection.problems.push(problem);
+        bounds::push(&mut self.selection.problems, problem, Bounds::default().problems);
     }
 }
 

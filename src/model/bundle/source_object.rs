@@ -8,7 +8,7 @@ use super::{
     scope::Scope,
     yaml::{Kind, Node},
 };
-use crate::model::{digest::Digest, reference::Repository};
+use crate::model::{digest::Digest, reference::Repository, text::brief};
 
 /// The group of the source objects.
 pub const GROUP: &str = "source.toolkit.fluxcd.io";
@@ -208,14 +208,14 @@ fn oci_version(
     };
     if let Some((digest, node, path)) = field("digest", problems) {
         if digest.parse::<Digest>().is_err() && !digest.contains("${") {
-            let message = format!("`{}` is no digest; expected `sha256:…`", short(&digest));
+            let message = format!("`{}` is no digest; expected `sha256:…`", brief(&digest));
             problems.push(scope.error(code::SOURCE_SHAPE, node, &path, message));
         }
         return OciVersion::Digest(digest);
     }
     if let Some((range, node, path)) = field("semver", problems) {
         if written(&range) != Written::Filled {
-            of_charts.push(floating(node, &path, &format!("the range `{}`", short(&range))));
+            of_charts.push(floating(node, &path, &format!("the range `{}`", brief(&range))));
         }
         return OciVersion::Range(range);
     }
@@ -317,12 +317,12 @@ fn chart_version(
         _ if !from_helm => {}
         Written::Range => {
             let message =
-                format!("`{}` is a range; the newest match is taken each time", short(&version));
+                format!("`{}` is a range; the newest match is taken each time", brief(&version));
             problems
                 .push(scope.warning(code::HELMRELEASE_VERSION, node, &path, message).hint(hint));
         }
         Written::Neither => {
-            let message = format!("`{}` is neither a version nor a range", short(&version));
+            let message = format!("`{}` is neither a version nor a range", brief(&version));
             let problem = scope.error(code::HELMRELEASE_VERSION_SYNTAX, node, &path, message);
             problems.push(problem.hint(hint));
         }
@@ -341,7 +341,7 @@ fn text(
     if let Some(text) = node.as_str() {
         return Some(text.into());
     }
-    let written = short(node.scalar().unwrap_or_default());
+    let written = brief(node.scalar().unwrap_or_default());
     let found = match node.kind() {
         Kind::Int | Kind::Float => {
             let value = super::yaml::scalar::value(&written).unwrap_or_default();
@@ -358,11 +358,6 @@ fn text(
         None => problem,
     });
     None
-}
-
-/// A text cut for a message.
-pub fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
 #[cfg(test)]

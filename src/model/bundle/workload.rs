@@ -20,13 +20,20 @@
 //! `global.imageRegistry` and its like do to references is the chart's affair
 //! and not followed.
 
+use crate::model::text::without_credentials;
+
 use super::{
+    bounds,
+    check::MAX_PROBLEMS,
     image::{self, ImageError},
     object::NamedImage,
     problem::{Problem, code},
     scope::Scope,
     yaml::{Kind, Node, scalar},
 };
+
+/// How many images of one object are kept: more than a bundle may have.
+const MAX_FOUND: usize = 20_000;
 
 /// What was found in one object.
 #[derive(Debug, Default)]
@@ -35,6 +42,16 @@ pub struct Images {
     pub found: Vec<NamedImage>,
     /// What is wrong with how they are written.
     pub problems: Vec<Problem>,
+}
+
+impl Images {
+    fn take(&mut self, image: NamedImage) {
+        bounds::push(&mut self.found, image, MAX_FOUND);
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        bounds::push(&mut self.problems, problem, MAX_PROBLEMS);
+    }
 }
 
 /// The path to the pod spec of a kind of workload.
@@ -69,7 +86,7 @@ pub fn of_pod(scope: &Scope<'_>, object: Node<'_>, path: &[&str], images: &mut I
 fn not_text(scope: &Scope<'_>, image: Node<'_>, path: &str, images: &mut Images) {
     if !image.is_null() {
         let message = format!("`image` is {}; expected an image reference", image.kind().name());
-        images.problems.push(scope.warning(code::IMAGE_REFERENCE, image, path, message));
+        images.problem(scope.warning(code::IMAGE_REFERENCE, image, path, message));
     }
 }
 
@@ -199,7 +216,7 @@ fn tag(
     let path = format!("{path}.{key}");
     let message = format!("the tag `{written}` is {}; Helm sees `{seen}`", value.kind().name());
     let problem = scope.warning(code::IMAGE_TAG_TYPE, value, &path, message);
-    images.problems.push(problem.hint(format!("put it in quotes: `{key}: \"{written}\"`")));
+    images.problem(problem.hint(format!("put it in quotes: `{key}: \"{written}\"`")));
     Some(seen)
 }
 
@@ -232,9 +249,9 @@ fn of_mapping(
 }
 
 fn unknown(path: &str, parts: &Parts, reason: &str, images: &mut Images) {
-    images.found.push(NamedImage {
+    images.take(NamedImage {
         path: path.into(),
-        reference: parts.join().into(),
+        reference: without_credentials(&parts.join()).into(),
         unknown: Some(format!("{reason}, which the manifests do not say").into()),
     });
 }
@@ -261,11 +278,12 @@ fn of_text(scope: &Scope<'_>, node: Node<'_>, image: Node<'_>, path: &str, image
 fn add(scope: &Scope<'_>, node: Node<'_>, path: &str, reference: &str, images: &mut Images) {
     let error = image::parse(reference).err();
     if let Some(error @ ImageError::Malformed { .. }) = &error {
-        images.problems.push(scope.warning(code::IMAGE_REFERENCE, node, path, error.to_string()));
+        images.problem(scope.warning(code::IMAGE_REFERENCE, node, path, error.to_string()));
     }
-    images.found.push(NamedImage {
+    images.take(NamedImage {
         path: path.into(),
-        reference: reference.into(),
+        // Kubernetes knows no image with credentials, so the error stands.
+        reference: without_credentials(reference).into(),
         unknown: error.map(|error| error.to_string().into()),
     });
 }

@@ -21,6 +21,7 @@ use crate::model::{
         provenance::Provenance,
         simple_signing,
     },
+    text::brief,
     uris,
 };
 
@@ -315,7 +316,7 @@ fn claim(statement: &Statement) -> Result<Claim, String> {
 
 fn legacy_signature(subject: &Digest, trust: &Trust, found: &Found) -> Finding {
     let payload = simple_signing::parse(&found.bytes);
-    let docker_reference = payload.as_ref().ok().map(|payload| clip(&payload.docker_reference));
+    let docker_reference = payload.as_ref().ok().map(|payload| brief(&payload.docker_reference));
     let outcome = match payload {
         Ok(payload) if payload.digest != *subject => {
             Outcome::Invalid("it is about another digest".into())
@@ -361,11 +362,6 @@ fn key_of<'a>(keys: &'a [PublicKey], message: &[u8], signature: &[u8]) -> Option
 
 fn no_root() -> Outcome {
     Outcome::Untrusted("signed with a certificate; no trust root was given".into())
-}
-
-/// A name that is shown and never compared; nobody needs a long one.
-fn clip(name: &str) -> String {
-    name.chars().take(512).collect()
 }
 
 /// Why nobody known signed it. A hint that names a given key only sharpens the

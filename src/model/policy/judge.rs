@@ -209,13 +209,13 @@ impl<'a> Bench<'a> {
             Reading::NotRead => Gap {
                 what: "the artifact's layer".into(),
                 why: "it was not asked for".into(),
-                cap: false,
+                cap: None,
             },
             Reading::Read(contents) => match provenance::lock(wanted, found, contents) {
                 LockStanding::Met => return Ok(()),
                 LockStanding::Missed(shortfall) => return Err(shortfall),
                 LockStanding::Unread(why) => {
-                    Gap { what: "what the manifests name".into(), why, cap: false }
+                    Gap { what: "what the manifests name".into(), why, cap: None }
                 }
             },
         };
@@ -267,8 +267,12 @@ impl<'a> Bench<'a> {
         let of_kind = self.exhibits.iter().filter(about).count();
         let only_keys = demand.signers.iter().all(|entry| matches!(entry.who, Who::Keys(_)));
         let somebody = if only_keys { "a given key" } else { "anybody who is named" };
+        let unread = self.exhibits.iter().filter(|e| unread_gap(&e.finding).is_some()).count();
         let found = match (all, of_kind, strangers.first()) {
             (0, _, _) => "no statement at all".to_owned(),
+            (all, 0, _) if unread > 0 => {
+                format!("{all} statement(s), {unread} of which could not be read")
+            }
             (all, 0, _) => format!("{all} statement(s), none of them a {kind}"),
             (_, some, None) => format!("{some} {kind} statement(s), none by {somebody}"),
             (_, some, Some(first)) => {
@@ -318,7 +322,7 @@ fn unread_gap(finding: &Finding) -> Option<Gap> {
     match &finding.outcome {
         Outcome::Unread(why) => {
             let what = format!("the statement `{}`", finding.manifest);
-            Some(Gap { what, why: why.clone(), cap: false })
+            Some(Gap { what, why: why.clone(), cap: None })
         }
         _ => None,
     }

@@ -80,7 +80,7 @@ fn unread() -> Finding {
 }
 
 fn gap() -> Gap {
-    Gap { what: "the referrers".into(), why: "503".into(), cap: false }
+    Gap { what: "the referrers".into(), why: "503".into(), cap: None }
 }
 
 fn verdict(findings: &[Finding], gaps: &[Gap], provenance: bool) -> &'static str {

@@ -104,8 +104,8 @@ pub struct Gap {
     pub what: String,
     /// Why it could not be read.
     pub why: String,
-    /// Whether it was left out because of a cap rather than a fault.
-    pub cap: bool,
+    /// The flag whose limit left it out, when it was that and no fault.
+    pub cap: Option<&'static str>,
 }
 
 impl Gap {
@@ -113,9 +113,15 @@ impl Gap {
         Reason {
             code: "unread",
             obligation: None,
-            found: format!("{} could not be read: {}", self.what, self.why),
+            found: match self.cap {
+                Some(_) => format!("{} were not read: {}", self.what, self.why),
+                None => format!("{} could not be read: {}", self.what, self.why),
+            },
             wanted: "everything that might hold a statement, read".into(),
-            hint: "try again; if it stays so, look at the registry".into(),
+            hint: match self.cap {
+                Some(flag) => format!("raise `{flag}` if so much is meant to be there"),
+                None => "try again; if it stays so, look at the registry".into(),
+            },
         }
     }
 }

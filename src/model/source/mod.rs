@@ -13,6 +13,7 @@ use self::{
     git::{GitFacts, Remote},
     repository::RepositoryError,
 };
+use super::text::brief;
 
 pub mod ci;
 pub mod clean;
@@ -65,7 +66,7 @@ pub enum Origin {
 pub fn from_git(facts: &GitFacts, ci: &Ci) -> Result<Source, SourceError> {
     let remote = remote(facts)?;
     let repository = repository::normal(&remote.url)
-        .map_err(|fault| SourceError::Remote { name: shown(&remote.name), fault })?;
+        .map_err(|fault| SourceError::Remote { name: brief(&remote.name), fault })?;
     let reference = reference(facts, ci);
     let algorithm = facts.format.name();
     let revision = match &reference {
@@ -95,7 +96,7 @@ pub fn asserted(source: &str, revision: &str) -> Result<Source, SourceError> {
     let repository = repository::normal(source).map_err(|fault| SourceError::Asserted { fault })?;
     let odd = |c: char| c.is_control() || c.is_whitespace();
     if revision.is_empty() || revision.len() > MAX_REVISION || revision.contains(odd) {
-        return Err(SourceError::Revision { text: shown(revision) });
+        return Err(SourceError::Revision { text: brief(revision) });
     }
     let (pointer, digest) = match revision.rsplit_once('@') {
         Some((pointer, digest)) => (Some(pointer), digest),
@@ -135,7 +136,7 @@ pub fn created(
     let seconds = text.parse::<i64>().ok().filter(|_| digits);
     seconds
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .ok_or_else(|| SourceError::Epoch { text: shown(text) })
+        .ok_or_else(|| SourceError::Epoch { text: brief(text) })
 }
 
 /// The commit that a revision names: what follows `sha1:` or `sha256:` at its
@@ -193,7 +194,7 @@ fn remote(facts: &GitFacts) -> Result<Remote, SourceError> {
         [] => Err(SourceError::NoRemote),
         [only] => Ok(only.clone()),
         several => {
-            let names: Vec<_> = several.iter().take(10).map(|remote| shown(&remote.name)).collect();
+            let names: Vec<_> = several.iter().take(10).map(|remote| brief(&remote.name)).collect();
             Err(SourceError::SeveralRemotes { names: names.join("`, `") })
         }
     }
@@ -219,11 +220,6 @@ fn reference(facts: &GitFacts, ci: &Ci) -> Option<String> {
 fn short(reference: &str) -> &str {
     let strip = |prefix| reference.strip_prefix(prefix);
     strip("refs/heads/").or_else(|| strip("refs/tags/")).unwrap_or(reference)
-}
-
-/// A text for a message.
-fn shown(text: &str) -> String {
-    text.escape_debug().take(100).collect()
 }
 
 /// A source that cannot be recorded.

@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::model::text::brief;
+
 /// Parses one JSON document.
 ///
 /// # Errors
@@ -76,18 +78,13 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(de::Error::custom(format_args!("duplicate key `{}`", clip(&key))));
+                return Err(de::Error::custom(format_args!("duplicate key `{}`", brief(&key))));
             }
             let Strict(value) = entries.next_value()?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))
     }
-}
-
-/// A key for a message: hostile input must not flood a terminal.
-fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use super::{
 use crate::model::{
     artifact::manifest::Descriptor,
     digest::{Digest, Hasher},
+    text::brief,
 };
 
 /// The list of manifests.
@@ -107,16 +108,12 @@ pub(super) fn require_layout(root: &Path) -> Result<(), Fault> {
 pub(super) fn require_index(root: &Path) -> Result<IndexFile, Fault> {
     let path = root.join(INDEX);
     let Some(file) = open_regular(&path)? else {
-        return Err(Fault::Malformed(format!(
-            "`{}` is missing: the layout is torn; restore the file, or name a new directory",
-            path.display()
-        )));
+        return Err(Fault::Layout(format!("`{}` is missing: the layout is torn", path.display())));
     };
     let bytes = read_bounded(file, &path, MAX_INDEX)?;
     IndexFile::parse(&bytes).map_err(|why| {
-        Fault::Malformed(format!(
-            "`{}` is no OCI image index ({why}): the layout is torn or not a layout; restore the \
-             file, or name a new directory",
+        Fault::Layout(format!(
+            "`{}` is no OCI image index ({why}): the layout is torn or not a layout",
             path.display()
         ))
     })
@@ -136,7 +133,11 @@ pub(super) fn write_index(root: &Path, index: &IndexFile) -> Result<(), Fault> {
 fn has_marker(root: &Path) -> Result<bool, Fault> {
     let path = root.join(MARKER);
     let Some(file) = open_regular(&path)? else {
-        return fresh(root).map(|()| false);
+        return match fresh(root) {
+            // Another writer made it a layout since the marker was looked for.
+            Err(_) if path.exists() => has_marker(root),
+            fresh => fresh.map(|()| false),
+        };
     };
     let bytes = read_bounded(file, &path, MAX_MARKER)?;
     let version = serde_json::from_slice::<Value>(&bytes)
@@ -144,14 +145,14 @@ fn has_marker(root: &Path) -> Result<bool, Fault> {
         .and_then(|marker| marker.get("imageLayoutVersion")?.as_str().map(str::to_owned));
     match version.as_deref() {
         Some(VERSION) => Ok(true),
-        Some(other) => Err(Fault::Malformed(format!(
+        Some(other) => Err(Fault::Layout(format!(
             "`{}` says image layout version `{}`; only `{VERSION}` is known",
             path.display(),
-            other.escape_debug().take(40).collect::<String>()
+            brief(other)
         ))),
-        None => Err(Fault::Malformed(format!(
-            "`{}` has no `imageLayoutVersion`: the layout is torn or not a layout; restore the \
-             file (`{{\"imageLayoutVersion\":\"{VERSION}\"}}`), or name a new directory",
+        None => Err(Fault::Layout(format!(
+            "`{}` is not `{{\"imageLayoutVersion\":\"{VERSION}\"}}`: the layout is torn or not a \
+             layout",
             path.display()
         ))),
     }
@@ -174,11 +175,10 @@ fn fresh(root: &Path) -> Result<(), Fault> {
             None => false,
         };
         if !ours {
-            return Err(Fault::Malformed(format!(
-                "`{}` is not an OCI image layout: it has no file `{MARKER}`, but `{}`; name a \
-                 layout, or a directory that is empty or new",
+            return Err(Fault::Layout(format!(
+                "`{}` is not an OCI image layout: it has no file `{MARKER}`, but `{}`",
                 root.display(),
-                name.to_string_lossy().escape_debug()
+                brief(&name.to_string_lossy())
             )));
         }
     }
@@ -192,11 +192,7 @@ pub(super) fn make_layout(root: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     match fs::create_dir(root) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let parent = root.parent().unwrap_or(root).display();
-            let text = format!("the directory `{parent}` does not exist; create it first");
-            return Err(Fault::Local(io::Error::new(ErrorKind::NotFound, text)));
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_parent(root)),
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(at(root)(error)),
         _ => {}
     }
@@ -209,6 +205,20 @@ pub(super) fn make_layout(root: &Path) -> Result<(), Fault> {
         replace(root, &path, |file| file.write_all(text.as_bytes()).map_err(at(&path)))?;
     }
     Ok(())
+}
+
+/// Checks that the directory is a layout or could be made one.
+pub(super) fn check_place(root: &Path) -> Result<(), Fault> {
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match read_index(root)?.is_some() || root.exists() || parent.is_none_or(Path::is_dir) {
+        true => Ok(()),
+        false => Err(no_parent(root)),
+    }
+}
+
+fn no_parent(root: &Path) -> Fault {
+    let parent = root.parent().unwrap_or(root).display();
+    Fault::Layout(format!("the directory `{parent}` does not exist; create it first"))
 }
 
 /// Makes `blobs/sha256` unless it is there.
@@ -361,7 +371,7 @@ fn read_bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, Fault> {
 }
 
 fn not_a(path: &Path, wanted: &str) -> Fault {
-    Fault::Malformed(format!(
+    Fault::Layout(format!(
         "`{}` is not a {wanted}: links and special files in a layout are refused",
         path.display()
     ))
@@ -380,6 +390,20 @@ mod tests {
         assert!(error.contains("index.json.lock` is still locked"), "{error}");
         drop(held);
         lock(dir.path(), Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_layout_that_is_being_made_is_not_taken_for_something_else() {
+        for _ in 0..300 {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("new");
+            std::thread::scope(|scope| {
+                let looking = scope.spawn(|| while read_index(&root).unwrap().is_none() {});
+                make_layout(&root).unwrap();
+                make_blob_dir(&root).unwrap();
+                looking.join().unwrap();
+            });
+        }
     }
 
     #[test]

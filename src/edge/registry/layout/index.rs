@@ -11,11 +11,12 @@ use serde_json::{Map, Value, json};
 use super::super::{Fault, Result};
 use crate::model::{
     artifact::{
-        manifest::Descriptor,
+        manifest::{self, Descriptor},
         media::{OCI_INDEX, REF_NAME},
     },
     digest::Digest,
     reference::Tag,
+    text::brief,
 };
 
 /// The content of `index.json`.
@@ -65,7 +66,7 @@ impl IndexFile {
 
     /// The entries that are descriptors, in order.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
-        self.manifests.iter().filter_map(|entry| serde_json::from_value(entry.clone()).ok())
+        manifest::lenient(Value::Array(self.manifests.clone())).unwrap_or_default().into_iter()
     }
 
     /// The digests that some entry gives a tag.
@@ -79,12 +80,12 @@ impl IndexFile {
         for entry in self.holders(tag) {
             let text = digest_of(entry).unwrap_or("nothing");
             let digest: Digest = text.parse().map_err(|_| {
-                let text: String = text.escape_debug().take(150).collect();
-                Fault::Malformed(format!("the tag `{tag}` points at `{text}`, not at a SHA-256"))
+                let text = brief(text);
+                Fault::Layout(format!("the tag `{tag}` points at `{text}`, not at a SHA-256"))
             })?;
             match found {
                 Some(other) if other != digest => {
-                    return Err(Fault::Malformed(format!(
+                    return Err(Fault::Layout(format!(
                         "the tag `{tag}` points at both `{other}` and `{digest}`; name the digest"
                     )));
                 }

@@ -26,8 +26,8 @@ use bytes::Bytes;
 
 use self::{disk::LOCK_LIMIT, index::IndexFile};
 use super::{
-    Blob, BlobReader, Content, Expect, Fault, Fetched, Key, OnBytes, Referrers, RegistryError,
-    Result, Written,
+    Blob, BlobReader, Content, Expect, Fault, Fetched, Key, OnBytes, Pointed, Referrers,
+    RegistryError, Result, Written,
 };
 use crate::model::{
     artifact::manifest::Descriptor,
@@ -59,12 +59,12 @@ impl Layout {
     /// largest manifest that is read by name, in bytes.
     ///
     /// # Errors
-    /// [`Fault::Malformed`] when `path` is something else than a directory.
+    /// [`Fault::Layout`] when `path` is something else than a directory.
     pub fn open(path: &Path, max_manifest: u64) -> Result<Layout> {
         let layout = Layout { root: path.into(), max_manifest };
         match std::fs::metadata(path) {
             Ok(found) if !found.is_dir() => {
-                let fault = Fault::Malformed(format!("`{}` is not a directory", path.display()));
+                let fault = Fault::Layout(format!("`{}` is not a directory", path.display()));
                 Err(RegistryError::new(format!("open `{}`", layout.place()), fault))
             }
             _ => Ok(layout),
@@ -76,17 +76,27 @@ impl Layout {
         Place::Layout(self.root.to_path_buf())
     }
 
-    /// The digest that `tag` points at, `None` when there is no such tag.
+    /// Checks that there is a layout, or that one can be made here.
+    ///
+    /// # Errors
+    /// [`Fault::Layout`].
+    pub async fn check_place(&self) -> Result<()> {
+        self.blocking(format!("use `{}`", self.place()), disk::check_place).await
+    }
+
+    /// The digest that `tag` points at, `None` when there is no such tag. Its
+    /// entity tag is the digest itself.
     ///
     /// # Errors
     /// A torn or foreign layout; a tag that names two digests.
-    pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
+    pub async fn look_up(&self, tag: &Tag) -> Result<Option<Pointed>> {
         let wanted = tag.clone();
         self.blocking(format!("resolve the tag `{tag}`"), move |root| {
-            match disk::read_index(root)? {
-                Some(index) => index.resolve(&wanted),
-                None => Ok(None),
-            }
+            let digest = match disk::read_index(root)? {
+                Some(index) => index.resolve(&wanted)?,
+                None => None,
+            };
+            Ok(digest.map(|digest| Pointed { digest, etag: Some(digest.to_string()) }))
         })
         .await
     }

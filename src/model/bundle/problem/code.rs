@@ -26,7 +26,7 @@ codes! {
     YAML_VALUE = "yaml-value";
     #[doc = "A document looks like a Kubernetes object, but `apiVersion` or `kind` is missing or no string."]
     OBJECT_INCOMPLETE = "object-incomplete";
-    #[doc = "An object has no `metadata.name`, or it is no string."]
+    #[doc = "An object has no `metadata.name`, or it is no string or too long."]
     OBJECT_NAME = "object-name";
     #[doc = "Two objects that are applied together have the same group, kind, namespace and name."]
     OBJECT_DUPLICATE = "object-duplicate";
@@ -46,6 +46,8 @@ codes! {
     KUSTOMIZATION_NAME = "kustomization-name";
     #[doc = "Kustomizations include so many objects that duplicates are not looked for."]
     KUSTOMIZATION_LIMIT = "kustomization-limit";
+    #[doc = "A kustomization inflates a Helm chart, which Flux refuses."]
+    KUSTOMIZATION_HELM = "kustomization-helm";
     #[doc = "A HelmRelease has an API version that newer releases of Flux no longer serve."]
     HELMRELEASE_API_REMOVED = "helmrelease-api-removed";
     #[doc = "A HelmRelease has an API version that no release of Flux serves."]
@@ -74,7 +76,7 @@ codes! {
     IMAGE_REFERENCE = "image-reference";
     #[doc = "An image tag is a number or boolean, which Helm may print differently from what is written."]
     IMAGE_TAG_TYPE = "image-tag-type";
-    #[doc = "A file has more problems than are listed."]
+    #[doc = "A file, or the bundle, has more problems than are listed."]
     PROBLEM_LIMIT = "problem-limit";
 }
 

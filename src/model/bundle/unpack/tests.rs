@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tar::{Builder, EntryType};
 
 use super::*;
-use crate::model::bundle::pack::LayerWriter;
+use crate::model::{bundle::pack::LayerWriter, text::chain};
 
 const LIMITS: Limits = Limits { entries: 100, file: 1 << 20, total: 4 << 20 };
 
@@ -38,14 +38,7 @@ fn contents(bytes: &[u8], limits: Limits) -> Result<Vec<(String, String)>, Unpac
 }
 
 fn message(result: Result<Vec<(String, String)>, UnpackError>) -> String {
-    let error = result.expect_err("refused");
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    chain(&result.expect_err("refused"))
 }
 
 /// One header, its checksum right.

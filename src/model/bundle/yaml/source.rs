@@ -3,9 +3,15 @@
 //! The tree keeps byte offsets only; a position is computed when something is
 //! reported, which is rare.
 
-use std::{cell::OnceCell, ops::Range};
+use std::{
+    cell::{Cell, OnceCell},
+    ops::Range,
+};
 
-use crate::model::bundle::problem::{Place, Position};
+use crate::model::{
+    bundle::problem::{Place, Position},
+    text::masked_credentials,
+};
 
 /// The most lines a report shows.
 const SHOWN_LINES: usize = 7;
@@ -16,17 +22,24 @@ const LINES_AFTER: usize = 1;
 /// The most characters of a line that a report shows.
 const SHOWN_CHARS: usize = 200;
 
+/// The most bytes of a line in which credentials are looked for, far more than
+/// is shown, so that none is cut in two before it was seen.
+const MASKED_BYTES: usize = 64 * 1024;
+
 /// The text of one file.
 #[derive(Debug)]
 pub struct Source<'a> {
     text: &'a str,
     line_starts: OnceCell<Vec<u32>>,
+    /// An offset and the characters before it in its line: of a line as long as
+    /// a file, most positions are asked for in order.
+    counted: Cell<(usize, usize)>,
 }
 
 impl<'a> Source<'a> {
     /// The source of `text`.
     pub fn new(text: &'a str) -> Self {
-        Self { text, line_starts: OnceCell::new() }
+        Self { text, line_starts: OnceCell::new(), counted: Cell::default() }
     }
 
     /// The text.
@@ -71,8 +84,16 @@ impl<'a> Source<'a> {
     /// The position of the byte at `offset`.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
-        let before = self.text.get(self.start_of(self.line_index(offset))..offset);
-        let column = before.map_or(0, |before| before.chars().count());
+        let start = self.start_of(self.line_index(offset));
+        let (from, counted) = match self.counted.get() {
+            (from, counted) if (start..=offset).contains(&from) => (from, counted),
+            _ => (start, 0),
+        };
+        let column = match self.text.get(from..offset) {
+            Some(new) => counted + new.chars().count(),
+            None => return Position { line: self.line(offset), column: 1 },
+        };
+        self.counted.set((offset, column));
         Position {
             line: self.line(offset),
             column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
@@ -107,10 +128,17 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A line cut to what a report shows; tabs and other control characters become
-/// spaces, so that the columns still fit and a terminal is not steered.
+/// A line cut to what a report shows, credentials in URLs masked; tabs and other
+/// control characters become spaces, so that the columns still fit and a terminal
+/// is not steered. Of a line that is a whole file only the beginning is looked
+/// at: it may be reported hundreds of times.
 pub fn clip(line: &str) -> String {
-    line.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let end = line.floor_char_boundary(MASKED_BYTES);
+    masked_credentials(line.get(..end).unwrap_or(line))
+        .chars()
+        .take(SHOWN_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,6 +158,9 @@ mod tests {
         assert_eq!(at(10), (2, 4));
         assert_eq!(at(13), (3, 1));
         assert_eq!(at(999), (3, 5));
+        assert_eq!(at(10), (2, 4));
+        assert_eq!(at(8), (2, 2));
+        assert_eq!(at(12), (2, 5));
         assert_eq!(source.line_text(0), "a: b");
     }
 

@@ -201,7 +201,7 @@ fn images_of_values() {
         a.yaml:30:21 warning image-reference: `m:2.0240101e+07` is not an image reference; expected `[HOST/]NAME[:TAG][@sha256:DIGEST]`
         a.yaml:30:42 warning image-tag-type: the tag `20240101` is a number; Helm sees `2.0240101e+07`
         a.yaml:31:18 warning image-reference: `n:1:2` is not an image reference; expected `[HOST/]NAME[:TAG][@sha256:DIGEST]`");
-    let off = judged_with(&[("a.yaml", RELEASE)], &Options { allow_secrets: false, needs: false });
+    let off = judged_with(&[("a.yaml", RELEASE)], &Options { needs: false, ..STRICT });
     assert!(off.needs.is_empty());
 }
 
