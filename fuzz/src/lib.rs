@@ -29,7 +29,10 @@ use sluicegate::{
             unpack::{Entry, Limits, Unpacker},
         },
         digest::Digest,
-        evidence::{self, Format, Found, key::PublicKey},
+        evidence::{
+            self, Format, Found, key::PublicKey, services::Services, timestamp::Query,
+            token::TokenClaims,
+        },
         policy::{
             expression::{Expression, Input},
             words,
@@ -48,7 +51,7 @@ use sluicegate::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name, which is also that of its file and of its corpus.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("bundle", bundle),
     ("challenge", challenge),
     ("chart_index", chart_index),
@@ -62,7 +65,10 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("policy", policy),
     ("provenance", provenance),
     ("reference", reference),
+    ("services", services),
     ("statement", statement),
+    ("timestamp", timestamp),
+    ("token", token),
     ("unpack", unpack),
     ("yaml", yaml),
 ];
@@ -117,6 +123,39 @@ pub fn bundle(data: &[u8]) {
         let finding = evidence::check(&Digest::of(b"subject"), &trust, &found).finding;
         assert!(finding.evidence().is_none(), "verified without the key");
     }
+}
+
+/// Signing configurations: whatever is chosen has a time and keeps the token
+/// from travelling in clear.
+pub fn services(data: &[u8]) {
+    let Ok(services) = Services::choose(data, now()) else { return };
+    let authority = &services.authority;
+    assert!(authority.scheme() == "https" || evidence::services::is_loopback(authority));
+    assert!(!services.logs.is_empty() || !services.timestamps.is_empty());
+}
+
+/// Responses of timestamp authorities: one that answers repeats what was asked.
+pub fn timestamp(data: &[u8]) {
+    let nonce = [0x41, 1, 2, 3, 4, 5, 6, 7];
+    if Query::new(b"signature", nonce).check(data).is_ok() {
+        let imprint = Digest::of(b"signature");
+        assert!(data.windows(32).any(|part| part == imprint.as_bytes()));
+        assert!(data.windows(8).any(|part| part == nonce));
+    }
+}
+
+/// Identity tokens: one that is taken counts now, and no error quotes one.
+pub fn token(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match TokenClaims::read(text, now()) {
+        Ok(claims) => assert!(claims.expires > now() && !claims.challenge.is_empty()),
+        Err(error) => assert!(text.len() < 12 || !error.to_string().contains(text)),
+    }
+}
+
+/// The time of every run.
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::from_second(1_795_000_000).unwrap_or_default()
 }
 
 /// `WWW-Authenticate`: no header holds more challenges than letters.

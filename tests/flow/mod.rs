@@ -35,6 +35,7 @@ use std::{
 };
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use futures::FutureExt;
 use serde_json::{Value, json};
 use sluicegate::{
     edge::{
@@ -47,6 +48,7 @@ use sluicegate::{
         pack::{self, Input},
         progress::Watch,
         publish::{self, LockMode, LockRequest, Outcome, Request},
+        seal::{self, Draft},
         verify::{self, Judged},
     },
     model::{
@@ -183,7 +185,7 @@ impl World {
             pack: pack::Options::default(),
             place: self.place(),
             tags: vec![tag("1.4.0")],
-            keys: vec![self.alice.key()],
+            signers: vec![self.alice.key()].into(),
             annotations: Annotations::new(),
             asserted: Some((SOURCE.into(), REVISION.into())),
             allow_dirty: false,
@@ -195,7 +197,7 @@ impl World {
             keep_tag: true,
             force_tag: false,
             dry_run: false,
-            keys_last: false,
+            signers_last: false,
         }
     }
 
@@ -309,23 +311,36 @@ fn about(subject: &Descriptor) -> About<'_> {
 
 /// A signature bundle by `signer`.
 fn signature(subject: &Descriptor, signer: &Signer) -> Parcel {
-    let mut parcel = Parcel::default();
-    parcel.sign(about(subject), &signer.key()).unwrap();
-    parcel
+    let signer = seal::Signer::Key(signer.key(), None);
+    sealed(subject, &[Draft::signature(about(subject), &signer).unwrap()], &[])
 }
 
 /// A legacy signature by `signer`.
 fn legacy(subject: &Descriptor, signer: &Signer) -> Parcel {
-    let mut parcel = Parcel::default();
-    parcel.sign_legacy(about(subject), &signer.key()).unwrap();
-    parcel
+    sealed(subject, &[], &[&signer.key()])
 }
 
 /// Another statement by `signer`.
 fn statement(subject: &Descriptor, signer: &Signer, kind: &str, predicate: &Value) -> Parcel {
-    let mut parcel = Parcel::default();
-    parcel.attest(about(subject), &signer.key(), kind, predicate).unwrap();
-    parcel
+    let signer = seal::Signer::Key(signer.key(), None);
+    sealed(subject, &[Draft::statement(about(subject), &signer, kind, predicate).unwrap()], &[])
+}
+
+/// All of it in one parcel.
+fn together(parcels: impl IntoIterator<Item = Parcel>) -> Parcel {
+    parcels.into_iter().fold(Parcel::default(), |mut all, parcel| {
+        all.bundles.extend(parcel.bundles);
+        all.legacy.extend(parcel.legacy);
+        all
+    })
+}
+
+/// What signing by keys comes to: nobody is waited for.
+fn sealed(subject: &Descriptor, drafts: &[Draft<'_>], legacy: &[&SigningKey]) -> Parcel {
+    let keys: Vec<_> = drafts.iter().filter_map(|d| d.signer().key()).collect();
+    let trust = keys.iter().map(|key| key.public().clone()).collect::<Vec<_>>().into();
+    let made = seal::seal(about(subject), &trust, drafts, legacy).now_or_never();
+    made.expect("no service is asked").unwrap()
 }
 
 fn silent() -> Watch {

@@ -27,7 +27,11 @@ use crate::model::{
 
 pub mod identity;
 pub mod key;
+pub mod origin;
 pub mod root;
+pub mod services;
+pub mod timestamp;
+pub mod token;
 
 mod certificate;
 

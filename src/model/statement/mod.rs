@@ -8,6 +8,7 @@
 //! Nothing here verifies anything; a statement that was checked is
 //! [`super::evidence`].
 
+pub mod assemble;
 pub mod attachment;
 pub mod bundle;
 pub mod intoto;
