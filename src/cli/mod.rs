@@ -30,6 +30,7 @@ mod publish;
 mod pull;
 mod sign;
 mod verify;
+mod verify_bundle;
 
 use args::{Cli, Output, Verb};
 use output::Printer;
@@ -68,6 +69,7 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
         Verb::Diff(args) => block_on(diff::run(args, printer)),
         Verb::Sign(args) => block_on(sign::run(args, printer)),
         Verb::Attest(args) => block_on(attest::run(args, printer)),
+        Verb::VerifyBundle(args) => verify_bundle::run(&args, printer),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sluicegate", &mut script);
@@ -99,6 +101,7 @@ impl Verb {
             Verb::Diff(_) => "diff",
             Verb::Sign(_) => "sign",
             Verb::Attest(_) => "attest",
+            Verb::VerifyBundle(_) => "verify-bundle",
             Verb::Completions { .. } => "completions",
             Verb::Man { .. } => "man",
         }
@@ -119,7 +122,7 @@ fn stdin_readers(verb: &Verb) -> Vec<&'static str> {
         Verb::Inspect(args) => (None, None, Some(&args.registry)),
         Verb::Pull(args) => (None, None, Some(&args.registry)),
         Verb::Diff(args) => (None, None, Some(&args.registry)),
-        Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
+        Verb::VerifyBundle(_) | Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
     };
     let readers = [
         ("`-`", path.is_some_and(|path| path.as_os_str() == "-")),

@@ -216,6 +216,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("check", schema_for!(super::check::View)),
         ("publish", schema_for!(super::publish::View)),
         ("verify", schema_for!(super::verify::View)),
+        ("verify-bundle", schema_for!(super::verify_bundle::View)),
         ("inspect", schema_for!(super::inspect::View)),
         ("pull", schema_for!(super::pull::View)),
         ("diff", schema_for!(super::diff_report::View)),
