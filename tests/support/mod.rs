@@ -7,3 +7,4 @@
 )]
 
 pub mod registry;
+pub mod sigstore;
