@@ -241,7 +241,7 @@ fn sigstore_go_ghsa_wqqc_jjcq_vfxm_a_time_that_nobody_may_vouch_for() {
     ] {
         let found = bundle(&sigstore.bundle(&Plan::of(kind), &By::Identity, &payload()));
         for (start, end, accepted) in [
-            ("2025-06-01T00:00:00Z", "2026-01-01T11:58:00Z", false),
+            ("2025-06-01T00:00:00Z", "2026-01-01T11:57:00Z", false),
             ("2025-06-01T00:00:00Z", "2026-01-01T12:00:00Z", true),
             ("2026-01-01T12:00:01Z", "2026-06-01T00:00:00Z", false),
         ] {

@@ -1,4 +1,6 @@
 use super::*;
+use jiff::{Span, Timestamp};
+
 use crate::support::sigstore::{ISSUER, SUBJECT, authority::Key, claims, noon};
 
 const STATEMENTS: [Kind; 3] = [Kind::Dsse1, Kind::Intoto2, Kind::HashedRekord2];
@@ -15,6 +17,14 @@ fn plans(kind: Kind) -> Vec<Plan> {
     plans
 }
 
+/// What a root vouches for, of a plan.
+fn times(plan: &Plan) -> Vec<Timestamp> {
+    let stamp = noon().checked_sub(Span::new().minutes(1)).unwrap();
+    let v1 = plan.kind != Kind::HashedRekord2;
+    let logged = (plan.shown.promise && v1).then(noon);
+    plan.stamped.then_some(stamp).into_iter().chain(logged).collect()
+}
+
 #[test]
 fn bundles_by_identities() {
     let sigstore = Sigstore::new();
@@ -25,7 +35,7 @@ fn bundles_by_identities() {
             verified(&trust, &bundle(&sigstore.bundle(&plan, &By::Identity, &payload())));
         let identity = evidence.signer().identity().unwrap();
         assert_eq!((&*identity.subject, &*identity.issuer), (SUBJECT, ISSUER));
-        assert_eq!(evidence.times(), [noon()], "one moment, whoever says so");
+        assert_eq!(evidence.times(), times(&plan));
         count += 1;
     }
     assert_eq!(count, 8);
@@ -83,9 +93,10 @@ fn what_cosign_2_stored_by_identities() {
         assert_eq!(verified(&trust, &found).signer().identity().unwrap().subject, SUBJECT);
     }
     for kind in [Kind::Dsse1, Kind::Intoto2] {
-        let found = sigstore.legacy_attestation(&Plan::of(kind), &By::Identity, &payload());
+        let plan = Plan::of(kind);
+        let found = sigstore.legacy_attestation(&plan, &By::Identity, &payload());
         let evidence = verified(&trust, &found);
-        assert_eq!((evidence.times(), evidence.subject()), (&[noon()][..], &subject()));
+        assert_eq!((evidence.times(), evidence.subject()), (&times(&plan)[..], &subject()));
     }
 }
 
@@ -110,23 +121,25 @@ fn keys_get_the_times_that_a_root_vouches_for() {
     let by = By::Key(&key);
     let trust = Trust { keys: vec![public(&key)], ..trust(&sigstore) };
     let rootless = Trust { root: None, ..trust.clone() };
-    let mut all: Vec<Found> = STATEMENTS
+    let mut all: Vec<(Vec<Timestamp>, Found)> = STATEMENTS
         .into_iter()
         .flat_map(plans)
-        .map(|plan| bundle(&sigstore.bundle(&plan, &by, &payload())))
+        .map(|plan| (times(&plan), bundle(&sigstore.bundle(&plan, &by, &payload()))))
         .collect();
-    all.push(sigstore.legacy_signature(&Plan::of(Kind::HashedRekord1), &by, &simple()));
-    all.push(sigstore.legacy_attestation(&Plan::of(Kind::Dsse1), &by, &payload()));
-    all.push(sigstore.legacy_attestation(&Plan::of(Kind::Intoto2), &by, &payload()));
-    for found in &all {
+    let plan = Plan::of(Kind::HashedRekord1);
+    all.push((times(&plan), sigstore.legacy_signature(&plan, &by, &simple())));
+    for plan in [Kind::Dsse1, Kind::Intoto2].map(Plan::of) {
+        all.push((times(&plan), sigstore.legacy_attestation(&plan, &by, &payload())));
+    }
+    for (times, found) in &all {
         let evidence = verified(&trust, found);
         assert_eq!(evidence.signer().key(), Some(&public(&key).fingerprint()));
-        assert_eq!(evidence.times(), [noon()]);
+        assert_eq!(evidence.times(), times);
         assert!(verified(&rootless, found).times().is_empty(), "nobody vouches for it");
     }
     // A log and an authority that the root does not list say nothing.
     let elsewhere = Trust { root: self::trust(&Sigstore::new()).root, ..trust };
-    for found in &all {
+    for (_, found) in &all {
         assert!(verified(&elsewhere, found).times().is_empty());
     }
 }

@@ -5,10 +5,10 @@
 //! gives the file vouches for which one it is, which a registry does not. The
 //! demands are those of Sigstore's clients; see [`check`].
 
-use sigstore_types::{Bundle, bundle::VerificationMaterialContent};
+use sigstore_types::bundle::VerificationMaterialContent;
 
 use super::{Outcome, certificate, identity::Signer, key::PublicKey, root::TrustRoot};
-use crate::model::digest::Digest;
+use crate::model::{digest::Digest, statement::bundle};
 
 /// What a bundle must be about: what was signed, or the subject of a statement.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +33,7 @@ pub fn check(
     bundle: &[u8],
     artifact: Artifact<'_>,
 ) -> Result<Signer, Outcome> {
-    let invalid = |why: &dyn std::fmt::Display| Outcome::Invalid(format!("not a bundle: {why}"));
-    let text = std::str::from_utf8(bundle).map_err(|error| invalid(&error))?;
-    let bundle = Bundle::from_json(text).map_err(|error| invalid(&error))?;
+    let bundle = bundle::parse(bundle).map_err(|error| Outcome::Invalid(error.to_string()))?;
     let signed = match artifact {
         Artifact::Bytes(bytes) => certificate::Signed::Bytes(bytes),
         Artifact::Digest(digest) => certificate::Signed::About(digest),

@@ -11,7 +11,7 @@ use sigstore_types::{
     SignatureBytes, SignatureContent, VerificationMaterial, bundle::VerificationMaterialContent,
 };
 
-use super::{attachment::Legacy, legacy};
+use super::{attachment::Legacy, json, legacy};
 use crate::model::artifact::media;
 
 /// What is read of a bundle or an envelope: an unverified signature over an
@@ -79,8 +79,7 @@ pub fn write(
 /// # Errors
 /// [`BundleError`] when it is no bundle of version 0.3 with a DSSE envelope.
 pub fn read(bytes: &[u8]) -> Result<(Signed, Option<Bundle>), BundleError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Shape("it is not UTF-8"))?;
-    let bundle = Bundle::from_json(text)?;
+    let bundle = parse(bytes)?;
     if bundle.media_type != MediaType::Bundle0_3 {
         return Err(BundleError::Shape("its version is older than 0.3"));
     }
@@ -98,6 +97,17 @@ pub fn read(bytes: &[u8]) -> Result<(Signed, Option<Bundle>), BundleError> {
         _ => return Err(BundleError::Shape("it holds a message signature, not a DSSE envelope")),
     };
     Ok((signed, Some(bundle)))
+}
+
+/// Parses a bundle of any version; what is in it is not looked at. One with a
+/// duplicate key, which two readers may read differently, is refused.
+///
+/// # Errors
+/// [`BundleError`] when it is no bundle.
+pub fn parse(bytes: &[u8]) -> Result<Bundle, BundleError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Shape("it is not UTF-8"))?;
+    json::check(bytes)?;
+    Ok(Bundle::from_json(text)?)
 }
 
 /// Reads a bare DSSE envelope, as cosign 2 stores attestations, and makes the
@@ -146,7 +156,7 @@ pub enum BundleError {
     #[error("not a Sigstore bundle: {0}")]
     Sigstore(#[from] sigstore_types::Error),
     /// Not JSON of that shape.
-    #[error("not an envelope or log entry that cosign writes: {0}")]
+    #[error("not a bundle, envelope or log entry: {0}")]
     Json(#[from] serde_json::Error),
     /// A bundle of another kind.
     #[error("not a bundle that counts: {0}")]

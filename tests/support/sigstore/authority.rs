@@ -71,7 +71,9 @@ impl Issuer {
     /// One below this one.
     pub fn below(&self, name: &'static str, window: Window) -> Self {
         let key = Key::new();
-        let tbs = tbs(self.name, named(name), &key.spki(), window, &authority());
+        let mut extensions = authority();
+        extensions.push(extension("2.5.29.37", false, &seq(&[oid(CODE_SIGNING)])));
+        let tbs = tbs(self.name, named(name), &key.spki(), window, &extensions);
         Self { name, certificate: certificate(&tbs, &self.key), key }
     }
 }
@@ -87,6 +89,8 @@ pub struct Request {
     pub usage: &'static str,
     /// How many SCTs it gets.
     pub scts: usize,
+    /// Which byte of their list is wrong.
+    pub sct_flip: Option<usize>,
 }
 
 /// What a leaf says besides: usage, names, claims.
@@ -122,7 +126,11 @@ pub fn issue(
     let bare = tbs(issuer.name, seq(&[]), &key.spki(), request.window, &extensions);
     if request.scts > 0 {
         let sct = sct(log, &issuer.key.spki(), &logged(bare), request.window.0);
-        let list = long(&long(&sct).repeat(request.scts));
+        let mut list = long(&long(&sct).repeat(request.scts));
+        if let Some(at) = request.sct_flip {
+            let length = list.len();
+            list[at % length] ^= 1;
+        }
         extensions.push(extension("1.3.6.1.4.1.11129.2.4.2", false, &octets(&list)));
     }
     let full = tbs(issuer.name, seq(&[]), &key.spki(), request.window, &extensions);

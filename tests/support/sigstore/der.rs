@@ -70,38 +70,42 @@ pub fn time(at: Timestamp) -> Vec<u8> {
     tlv(0x18, at.to_zoned(TimeZone::UTC).strftime("%Y%m%d%H%M%SZ").to_string().as_bytes())
 }
 
-/// Where a value is in a document: its header and its content.
-#[derive(Debug, Clone, Copy)]
+/// Where a value is in a document: its header and its content, and which of the
+/// values inside of which it is.
+#[derive(Debug, Clone)]
 pub struct Place {
     pub start: usize,
     pub content: usize,
     pub end: usize,
+    pub path: String,
 }
 
 /// Every value of a document, also inside of others, outer ones first. Of what a
 /// string holds, only what parses as a whole is looked into.
 pub fn places(document: &[u8]) -> Vec<Place> {
     let mut found = Vec::new();
-    walk(document, 0, &mut found);
+    walk(document, 0, "", &mut found);
     found
 }
 
 /// Whether all of it was well-formed.
-fn walk(bytes: &[u8], base: usize, found: &mut Vec<Place>) -> bool {
-    let mut at = 0;
+fn walk(bytes: &[u8], base: usize, above: &str, found: &mut Vec<Place>) -> bool {
+    let (mut at, mut index) = (0, 0);
     while at < bytes.len() {
         let Some((content, end)) = measure(bytes, at) else { return false };
-        found.push(Place { start: base + at, content: base + content, end: base + end });
+        let path = format!("{above}/{index}");
+        let (start, inside) = (base + at, base + content);
+        found.push(Place { start, content: inside, end: base + end, path: path.clone() });
         let inner = &bytes[content..end];
         // A bit string has a byte of its own before what it holds.
         let skip = usize::from(bytes[at] == 3 && !inner.is_empty());
         if bytes[at] & 0x20 != 0 || matches!(bytes[at], 3 | 4) {
             let before = found.len();
-            if !walk(&inner[skip..], base + content + skip, found) {
+            if !walk(&inner[skip..], inside + skip, &path, found) {
                 found.truncate(before);
             }
         }
-        at = end;
+        (at, index) = (end, index + 1);
     }
     true
 }
@@ -121,11 +125,11 @@ fn measure(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 }
 
 /// The document with one value replaced; the lengths around it follow.
-pub fn replaced(document: &[u8], place: Place, by: &[u8]) -> Vec<u8> {
+pub fn replaced(document: &[u8], place: &Place, by: &[u8]) -> Vec<u8> {
     rebuild(document, 0, place, by)
 }
 
-fn rebuild(bytes: &[u8], base: usize, place: Place, by: &[u8]) -> Vec<u8> {
+fn rebuild(bytes: &[u8], base: usize, place: &Place, by: &[u8]) -> Vec<u8> {
     let (mut out, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let Some((content, end)) = measure(bytes, at) else {

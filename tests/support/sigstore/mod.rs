@@ -115,6 +115,8 @@ pub struct Plan {
     pub claims: Vec<(u8, String)>,
     pub at: Timestamp,
     pub broken: Option<Broken>,
+    /// Which byte of the SCT is wrong, before the certificate is signed.
+    pub sct_flip: Option<usize>,
 }
 
 impl Plan {
@@ -128,6 +130,7 @@ impl Plan {
             claims: claims(),
             at: noon(),
             broken: None,
+            sct_flip: None,
         }
     }
 
@@ -260,8 +263,8 @@ impl Sigstore {
     fn certificate(&self, plan: &Plan, key: &Key) -> Vec<u8> {
         let (from, until) = match plan.broken {
             Some(Broken::SignedBeforeItWasValid) => (1, 11),
-            Some(Broken::SignedAfterItExpired) => (-11, -1),
-            _ => (-1, 9),
+            Some(Broken::SignedAfterItExpired) => (-12, -2),
+            _ => (-2, 8),
         };
         let mut request = Request {
             names: plan.names.clone(),
@@ -269,6 +272,7 @@ impl Sigstore {
             window: (after(from), after(until)),
             usage: if plan.is(Broken::ForTimestamps) { TIME_STAMPING } else { CODE_SIGNING },
             scts: 1,
+            sct_flip: plan.sct_flip,
         };
         match plan.broken {
             Some(Broken::TwoNames) => request.names.push("eve@example.com".into()),
@@ -378,14 +382,22 @@ impl Sigstore {
         None
     }
 
+    /// The bundle with its entry logged anew with another body.
+    pub fn logged(&self, bundle: &mut Value, plan: &Plan, body: &Value) {
+        let entry = self.log(plan.kind).entry(body, plan.at, plan.shown);
+        bundle["verificationMaterial"]["tlogEntries"] = json!([entry]);
+    }
+
     fn stamps(&self, plan: &Plan, signature: &[u8]) -> Vec<Vec<u8>> {
-        let stamp = || self.tsa.stamp(signature, plan.at);
+        // A minute before it is logged.
+        let at = plan.at.checked_sub(Span::new().minutes(1)).unwrap();
+        let stamp = || self.tsa.stamp(signature, at);
         match plan.broken {
             _ if !plan.stamped => Vec::new(),
             Some(Broken::NoTime) => Vec::new(),
-            Some(Broken::StampOfAnotherSignature) => vec![self.tsa.stamp(b"another", plan.at)],
+            Some(Broken::StampOfAnotherSignature) => vec![self.tsa.stamp(b"another", at)],
             Some(Broken::StampByAnotherAuthority) => {
-                vec![self.other().tsa.stamp(signature, plan.at)]
+                vec![self.other().tsa.stamp(signature, at)]
             }
             Some(Broken::StampTwice) => vec![stamp(); 2],
             Some(Broken::ManyStamps) => (0..33).map(|_| stamp()).collect(),
