@@ -12,6 +12,7 @@ use jiff::{Span, Timestamp};
 use log::{Entry, Kind, Log, Shown};
 use serde_json::{Value, json};
 use sluicegate::model::{
+    artifact::manifest::Descriptor,
     digest::Digest,
     evidence::{Format, Found, key::PublicKey},
     statement::{attachment::Legacy, bundle},
@@ -483,6 +484,27 @@ fn envelope(payload: &[u8], signature: &[u8]) -> Value {
 
 pub fn found(format: Format, bytes: Vec<u8>, legacy: Legacy) -> Found {
     Found { format, manifest: Digest::of(&bytes), bytes, legacy }
+}
+
+/// The layer that cosign 2 writes for it.
+pub fn layer(found: &Found) -> Descriptor {
+    let legacy = &found.legacy;
+    let kind = match found.format {
+        Format::LegacySignature => "application/vnd.dev.cosign.simplesigning.v1+json",
+        _ => "application/vnd.dsse.envelope.v1+json",
+    };
+    let annotations = [
+        ("dev.cosignproject.cosign/signature", &legacy.signature),
+        ("dev.sigstore.cosign/certificate", &legacy.certificate),
+        ("dev.sigstore.cosign/chain", &legacy.chain),
+        ("dev.sigstore.cosign/bundle", &legacy.bundle),
+        ("dev.sigstore.cosign/rfc3161timestamp", &legacy.timestamp),
+    ];
+    let annotations = annotations
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)))
+        .collect();
+    Descriptor { annotations: Some(annotations), ..Descriptor::of(kind, &found.bytes) }
 }
 
 impl Signed {
