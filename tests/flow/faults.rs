@@ -58,6 +58,13 @@ pub fn all() -> Vec<(String, Fault)> {
     all
 }
 
+/// Whether nothing but time ends it: a stall, or trying again and again.
+pub fn is_slow(name: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["Stalled", "Dripping", "Endless", "429", "500 ", "503", "Truncated", "redirect", "cut"];
+    WORDS.iter().any(|word| name.contains(word))
+}
+
 /// One of each kind of fault, for pairs.
 pub fn one_of_each() -> Vec<(String, Fault)> {
     const CHOSEN: [&str; 21] = [
@@ -226,14 +233,6 @@ fn data() -> Vec<(String, Fault)> {
             }),
         ),
         named(
-            "an artifact where the fallback index should be",
-            Box::new(|world, subject| {
-                let digest = world.unsigned("copied there", None).digest;
-                let tag = Tag::referrers(&subject.digest).to_string();
-                world.registry.set_tag(REPOSITORY, &tag, digest);
-            }),
-        ),
-        named(
             "referrers in a circle",
             Box::new(|world, subject| {
                 let mut before = subject.clone();
@@ -242,6 +241,15 @@ fn data() -> Vec<(String, Fault)> {
                     world.store(subject, &bundles(vec![made.clone()]));
                     before = made.descriptor;
                 }
+            }),
+        ),
+        // Last: nothing can be added to that tag any more.
+        named(
+            "an artifact where the fallback index should be",
+            Box::new(|world, subject| {
+                let digest = world.unsigned("copied there", None).digest;
+                let tag = Tag::referrers(&subject.digest).to_string();
+                world.registry.set_tag(REPOSITORY, &tag, digest);
             }),
         ),
     ]

