@@ -293,3 +293,17 @@ fn older_versions_of_bundles_are_refused() {
     let blob = sigstore.blob(&Plan::of(Kind::HashedRekord1), &By::Identity, &simple());
     assert!(refused(&trust(&sigstore), &bundle(&blob)).contains("message signature"));
 }
+
+/// A trust root is a file that somebody gives, or is in the program: nothing here
+/// speaks TUF, and no name in a root is ever a path.
+#[test]
+fn sigstore_ghsa_fcv2_xgw5_pqxf_nothing_is_fetched() {
+    let lock = include_str!("../../Cargo.lock");
+    assert!(lock.contains(r#"name = "sigstore-trust-root""#));
+    assert!(!lock.contains(r#"name = "sigstore-tuf""#) && !lock.contains(r#"name = "tough""#));
+    let mut value = Sigstore::new().trusted_root();
+    for pointer in ["/tlogs/0/baseUrl", "/certificateAuthorities/0/uri", "/ctlogs/0/baseUrl"] {
+        *value.pointer_mut(pointer).unwrap() = "../../../../etc/passwd".into();
+    }
+    root(&value);
+}
