@@ -40,12 +40,11 @@ fn each_legacy_is_rejected(rows: &[Row]) {
     let trust = trust(&sigstore);
     let signature = |plan: &Plan| sigstore.legacy_signature(plan, &By::Identity, &simple());
     let attestation = |plan: &Plan| sigstore.legacy_attestation(plan, &By::Identity, &payload());
-    let made: [(Kind, &dyn Fn(&Plan) -> Found); 3] = [
-        (Kind::HashedRekord1, &signature),
-        (Kind::Dsse1, &attestation),
-        (Kind::Intoto2, &attestation),
-    ];
-    for (kind, made) in made {
+    for kind in [Kind::HashedRekord1, Kind::Dsse1, Kind::Intoto2] {
+        let made = |plan: &Plan| match kind {
+            Kind::HashedRekord1 => signature(plan),
+            _ => attestation(plan),
+        };
         verified(&trust, &made(&Plan::of(kind)));
         for (broken, why) in rows {
             let found = refused(&trust, &made(&Plan::of(kind).broken(*broken)));

@@ -3,6 +3,7 @@
 //! and says why. A small Sigstore of our own makes them all; see
 //! [`crate::support::sigstore`].
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "counts are shown")]
 
 // Every broken kind, named after the advisory.
 mod broken;

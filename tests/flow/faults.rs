@@ -60,8 +60,18 @@ pub fn all() -> Vec<(String, Fault)> {
 
 /// Whether nothing but time ends it: a stall, or trying again and again.
 pub fn is_slow(name: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["Stalled", "Dripping", "Endless", "429", "500 ", "503", "Truncated", "redirect", "cut"];
+    const WORDS: [&str; 10] = [
+        "Stalled",
+        "Dripping",
+        "Endless",
+        "429",
+        "500 ",
+        "503",
+        "Truncated",
+        "redirect",
+        "cut",
+        "Announced(5",
+    ];
     WORDS.iter().any(|word| name.contains(word))
 }
 

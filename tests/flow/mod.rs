@@ -2,6 +2,7 @@
 //! what is guaranteed however a registry behaves. A test of an advisory is named
 //! after it; the table is in `docs/security.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "counts are shown")]
 
 // `sign` and `attest`: what is refused, what is repaired.
 mod attaching;

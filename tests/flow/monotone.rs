@@ -103,8 +103,14 @@ const UNKNOWN: [(&str, Demand, Scenario); 3] = [
     ("a statement that cannot be read", Demand::Key, |w| unread(w)),
     ("a statement by an identity that cannot be read", Demand::Identity, |w| unread(w)),
     ("a statement that is too large", Demand::Key, |w| {
-        let big = json!({"filler": "x".repeat(5 << 20)});
-        with(w, |s| statement(s, &w.alice, "https://x.example", &big))
+        let subject = bare(w);
+        let mut made =
+            attachment::referrer(&subject, b"lost".to_vec(), uris::SIGNATURE, "").unwrap();
+        let manifest = String::from_utf8(made.manifest).unwrap();
+        made.manifest = manifest.replace("\"size\":4,", "\"size\":6000000,").into_bytes();
+        made.descriptor = Descriptor::of(media::OCI_MANIFEST, &made.manifest);
+        hang(w, &subject, made);
+        subject
     }),
 ];
 
@@ -122,10 +128,15 @@ fn moved(from: &Descriptor, to: &Descriptor, world: &World) -> Parcel {
 fn unread(world: &World) -> Descriptor {
     let subject = bare(world);
     let made = attachment::referrer(&subject, b"lost".to_vec(), uris::SIGNATURE, "").unwrap();
+    hang(world, &subject, made);
+    subject
+}
+
+/// Stores a referrer without its statement.
+fn hang(world: &World, subject: &Descriptor, made: attachment::Attachment) {
     world.registry.put_manifest(REPOSITORY, None, media::OCI_MANIFEST, made.manifest);
     let index = attachment::index_with(None, &[made.descriptor]).unwrap().unwrap();
     world.put_tagged(&Tag::referrers(&subject.digest), media::OCI_INDEX, index);
-    subject
 }
 
 async fn verdict(world: &World, demand: Demand) -> &'static str {
@@ -156,7 +167,7 @@ const AT_A_TIME: usize = 12;
 /// How long something may take: long enough on a busy machine, unless only time
 /// ends it.
 fn patience(faults: &str) -> Duration {
-    Duration::from_millis(if faults::is_slow(faults) { 500 } else { 10_000 })
+    Duration::from_millis(if faults::is_slow(faults) { 400 } else { 5_000 })
 }
 
 async fn with_each_fault(
@@ -242,8 +253,8 @@ async fn pairs(chosen: impl Fn(usize, usize) -> bool) {
 #[tokio::test]
 async fn policy_controller_1648_a_fault_of_transport_is_unknown() {
     let (mut all, mut accepted) = (0, 0);
-    for config in [Config::default(), Config::old()] {
-        for (name, demand, scenario) in SIGNED {
+    for (config, every) in [(Config::default(), 1), (Config::old(), 3)] {
+        for (name, demand, scenario) in SIGNED.into_iter().step_by(every) {
             for (fault, verdict) in with_each_fault((demand, scenario), &config).await {
                 (all, accepted) = (all + 1, accepted + usize::from(verdict == "accepted"));
                 // What is other than it should be is a lie, or is not there. A body
