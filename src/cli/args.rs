@@ -173,6 +173,12 @@ pub enum Verb {
         #[command(subcommand)]
         verb: PolicyVerb,
     },
+    /// Verify one Sigstore bundle that is a file, as other Sigstore clients do
+    #[command(after_long_help = "Examples:
+  sluicegate verify-bundle --bundle a.sigstore.json --key cosign.pub a.txt
+  sluicegate verify-bundle --bundle a.sigstore.json --certificate-identity jane@example.com \\
+      --certificate-oidc-issuer https://accounts.google.com sha256:…")]
+    VerifyBundle(VerifyBundle),
     /// Print a completion script
     #[command(after_long_help = "Examples:
   sluicegate completions bash > /etc/bash_completion.d/sluicegate")]
@@ -480,6 +486,42 @@ pub struct Attest {
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,
+}
+
+/// `verify-bundle`.
+#[derive(Debug, Args)]
+pub struct VerifyBundle {
+    /// Trust Sigstore's staging instance instead of its public good one
+    #[arg(long)]
+    pub staging: bool,
+    /// The bundle, of any version
+    #[arg(long, value_name = "FILE")]
+    pub bundle: PathBuf,
+    /// The identity that the certificate must name
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        requires = "certificate_oidc_issuer",
+        required_unless_present = "key"
+    )]
+    pub certificate_identity: Option<String>,
+    /// The issuer that must have vouched for it
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub certificate_oidc_issuer: Option<String>,
+    /// The public key that must have signed: a path or `env://VARIABLE`
+    #[arg(
+        long,
+        value_name = "KEY",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["certificate_identity", "certificate_oidc_issuer"]
+    )]
+    pub key: Option<String>,
+    /// Whose certificates, logs and timestamps count: a `trusted_root.json`
+    #[arg(long, value_name = "FILE")]
+    pub trusted_root: Option<PathBuf>,
+    /// What was signed, or the subject of the statement: a file or its digest, `sha256:…`
+    #[arg(value_name = "FILE_OR_DIGEST")]
+    pub artifact: String,
 }
 
 /// How registries are reached.

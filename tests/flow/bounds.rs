@@ -99,7 +99,7 @@ async fn notation_cve_2023_33957_a_huge_statement_is_not_read() {
 }
 
 /// The most memory that the program had, in KiB.
-fn peak(pid: u32) -> Option<u64> {
+pub fn peak(pid: u32) -> Option<u64> {
     let mut status = String::new();
     File::open(format!("/proc/{pid}/status")).ok()?.read_to_string(&mut status).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

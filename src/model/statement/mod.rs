@@ -13,5 +13,6 @@ pub mod attachment;
 pub mod bundle;
 pub mod intoto;
 pub mod json;
+pub mod legacy;
 pub mod provenance;
 pub mod simple_signing;
