@@ -277,16 +277,16 @@ pub struct Keyless {
     #[arg(long, conflicts_with_all = ["key", "key_password_stdin", "timestamp_url"])]
     pub keyless: bool,
     /// The OIDC token to sign with; else `SIGSTORE_ID_TOKEN`, else the CI system's
-    #[arg(long, value_name = "FILE", requires = "keyless")]
+    #[arg(long, value_name = "FILE", requires = "keyless", hide_short_help = true)]
     pub identity_token_file: Option<PathBuf>,
     /// The services to sign with (Sigstore's `signing_config.json`); else the public good ones
-    #[arg(long, value_name = "FILE", requires = "keyless")]
+    #[arg(long, value_name = "FILE", requires = "keyless", hide_short_help = true)]
     pub signing_config: Option<PathBuf>,
     /// Who must vouch for what is signed (`trusted_root.json`); else the public good root
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub trusted_root: Option<PathBuf>,
     /// Have this authority say when a key signed (RFC 3161); checked with `--trusted-root`
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
     pub timestamp_url: Option<String>,
 }
 
