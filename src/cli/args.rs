@@ -7,7 +7,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use crate::model::reference::{Reference, Tag};
+use crate::model::{
+    digest::Digest,
+    reference::{Reference, Tag},
+};
 
 pub mod demands;
 
@@ -66,6 +69,7 @@ const INPUT: &str = "Input";
 const SOURCE: &str = "Source";
 const LOCK: &str = "Lock";
 const ARTIFACT: &str = "Artifact";
+const EVIDENCE: &str = "Evidence files";
 const LIMITS: &str = "Limits";
 
 const AFTER: &str = "\
@@ -136,7 +140,9 @@ pub enum Verb {
     #[command(after_long_help = "Examples:
   sluicegate verify oci://registry.example/shop/config:1.4.0 --key cosign.pub
   sluicegate verify oci://registry.example/shop/config:1.4.0 --policy policy.yaml
-  sluicegate verify oci-layout:./out:1.4.0 --key cosign.pub --require-provenance -o json")]
+  sluicegate verify oci-layout:./out:1.4.0 --key cosign.pub --require-provenance -o json
+  sluicegate verify oci://registry.example/shop/config:1.4.0 --policy policy.yaml --export shop.evidence
+  sluicegate verify --evidence shop.evidence --policy policy.yaml")]
     Verify(Box<Verify>),
     /// Show an artifact and everything attached to it as a tree
     #[command(after_long_help = "Examples:
@@ -359,8 +365,41 @@ pub enum LockArg {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// What to verify
-    #[arg(value_name = "REFERENCE")]
-    pub reference: Reference,
+    #[arg(value_name = "REFERENCE", required_unless_present = "evidence")]
+    pub reference: Option<Reference>,
+    /// Write the decision and every byte it rests on into a new file
+    #[arg(long, value_name = "FILE", help_heading = EVIDENCE, conflicts_with = "evidence")]
+    pub export: Option<PathBuf>,
+    /// Decide again from a file that `--export` wrote, without a network
+    #[arg(long, value_name = "FILE", help_heading = EVIDENCE, conflicts_with_all = ["reference", "deep"])]
+    pub evidence: Option<PathBuf>,
+    /// Judge by the policy in that file, provided that it has this SHA-256
+    #[arg(
+        long,
+        value_name = "DIGEST",
+        help_heading = EVIDENCE,
+        requires = "evidence",
+        conflicts_with_all = ["policy", "key", "certificate_identity"]
+    )]
+    pub policy_digest: Option<Digest>,
+    /// Trust the root in that file, provided that it has this SHA-256
+    #[arg(
+        long,
+        value_name = "DIGEST",
+        help_heading = EVIDENCE,
+        requires = "evidence",
+        conflicts_with = "trusted_root"
+    )]
+    pub trusted_root_digest: Option<Digest>,
+    /// Judge by the policy and the root in that file, whatever they are: this verifies nothing
+    #[arg(
+        long,
+        help_heading = EVIDENCE,
+        requires = "evidence",
+        conflicts_with_all =
+            ["policy", "policy_digest", "key", "certificate_identity", "trusted_root", "trusted_root_digest"]
+    )]
+    pub self_contained: bool,
     /// Read config and layers as well, and all below an index, and check their bytes (always done
     /// on a layout)
     #[arg(long)]

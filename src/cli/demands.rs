@@ -9,7 +9,7 @@ use std::{
 use crate::{
     flow::{
         error::{Error, Result},
-        policy::{self, Besides},
+        policy::{self, Besides, Loaded},
     },
     model::{
         bundle::{path::RelPath, problem::Problem},
@@ -35,6 +35,8 @@ pub struct Demanded {
     pub policy: Policy,
     /// The SHA-256 of the policy's file, when there is one.
     pub digest: Option<Digest>,
+    /// The policy's file, when there is one.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// Reads what is demanded; says so when the trust root may be out of date.
@@ -60,12 +62,12 @@ pub fn demanded(args: &Demands, printer: &Printer) -> Result<Demanded> {
             };
             let root = root.map_or_else(TrustRoot::public_good, Ok).map_err(carried)?;
             let policy = Policy::by(vec![SignerEntry::always(who)], args.require_provenance);
-            Demanded { policy: Policy { root: Some(root), ..policy }, digest: None }
+            Demanded { policy: Policy { root: Some(root), ..policy }, digest: None, bytes: None }
         }
         None if args.key.is_empty() => return Err(nobody()),
         None => {
             let policy = Policy::by_keys(keys::public(&args.key)?, args.require_provenance);
-            Demanded { policy: Policy { root, ..policy }, digest: None }
+            Demanded { policy: Policy { root, ..policy }, digest: None, bytes: None }
         }
     };
     if let Some(warning) = policy::stale(&demanded.policy) {
@@ -90,10 +92,18 @@ pub fn by_file(
     let base = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
     let loaded = policy::load(path, name.as_ref(), &besides)
         .inspect_err(|error| show(error, &base, printer))?;
-    if let Some(warning) = policy::stale(&loaded.policy) {
-        printer.warn(&warning);
+    Ok(Demanded::of(loaded, printer))
+}
+
+impl Demanded {
+    /// What a policy demands; says so when its trust root may be out of date.
+    pub fn of(loaded: Loaded, printer: &Printer) -> Self {
+        if let Some(warning) = policy::stale(&loaded.policy) {
+            printer.warn(&warning);
+        }
+        let Loaded { policy, digest, bytes, .. } = loaded;
+        Self { policy, digest: Some(digest), bytes: Some(bytes) }
     }
-    Ok(Demanded { policy: loaded.policy, digest: Some(loaded.digest) })
 }
 
 fn nobody() -> Error {

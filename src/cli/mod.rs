@@ -28,6 +28,7 @@ mod demands;
 mod diff;
 pub mod diff_report;
 mod document;
+mod evidence;
 mod input;
 mod inspect;
 mod keygen;

@@ -25,6 +25,7 @@ use super::{
     args::Verify,
     context,
     demands::{self, Demanded},
+    evidence,
     obligations::{self, ObligationView, PolicyView, RootView},
     output::Printer,
     view,
@@ -52,6 +53,9 @@ pub struct View {
     /// When it was judged (RFC 3339); `null` when it could not be resolved.
     #[serde(rename = "decidedAt")]
     decided_at: Option<String>,
+    /// What to know of a decision that was made again from a file; `null` for one
+    /// that was made now.
+    replay: Option<ReplayView>,
     /// How each obligation stands; none when the artifact itself was not read.
     obligations: Vec<ObligationView>,
     /// Why it was not accepted.
@@ -66,6 +70,18 @@ pub struct View {
     revision: Option<String>,
     /// The commit that a verified provenance names.
     commit: Option<String>,
+}
+
+/// A decision that was made again from an evidence file, at the time that the
+/// file claims.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayView {
+    /// Whether policy and trust root are those that were asked for; else they are
+    /// the file's own, and nothing is verified.
+    pub verified: bool,
+    /// What the file says was decided.
+    pub claimed: String,
 }
 
 /// One reason.
@@ -160,43 +176,73 @@ impl EvidenceView {
 }
 
 pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
+    if let Some(path) = &args.evidence {
+        return evidence::replay(&args, path, printer).await;
+    }
+    let Some(reference) = &args.reference else {
+        return Err(Error::usage(
+            "nothing is named",
+            "name a reference, or a file by `--evidence`",
+        ));
+    };
+    if let Some(path) = &args.export {
+        evidence::refuse_existing(path)?;
+    }
     let demanded = demands::demanded(&args.demands, printer)?;
-    let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
-    let policy = demanded.policy.clone();
-    let request = verify::Request { deep: args.deep, ..verify::Request::new(policy) };
+    let registries = context::registries(&args.registry, &[reference], printer).await?;
+    let request = verify::Request {
+        deep: args.deep,
+        keep: args.export.is_some(),
+        ..verify::Request::new(demanded.policy.clone())
+    };
     printer.glance()(Event::Step("verifying"));
-    let judged = match verify::verify(&registries, &args.reference, request).await {
+    let judged = match verify::verify(&registries, reference, request).await {
         // Nothing was asked that a verdict could answer.
         Err(error) if error.class() == Class::Usage => return Err(error),
         judged => judged,
     };
-    let view = match &judged {
-        Ok(judged) => judged_view(&args.reference, judged),
-        Err(error) => unresolved_view(&args.reference, error),
-    };
-    let view = view.by(&demanded);
-    for evidence in view.evidence.iter().filter(|evidence| evidence.result == "mismatch") {
-        let why = evidence.reason.as_deref().unwrap_or_default();
-        printer
-            .warn(&shown(&format!("the provenance `{}` does not count: {why}", evidence.digest)));
+    if let (Some(path), Ok(judged)) = (&args.export, &judged) {
+        evidence::export(path, reference, judged, &demanded)?;
     }
+    let view = match &judged {
+        Ok(judged) => judged_view(reference, judged),
+        Err(error) => unresolved_view(reference, error),
+    };
     if let Err(error) = &judged {
         printer.error(error, error.hint().as_deref());
     }
-    printer
-        .result(&view, || if judged.is_ok() { text(&view) } else { String::new() })
-        .map_err(super::stdout)?;
-    Ok(ExitCode::from(match view.verdict {
-        "accepted" => 0,
-        "rejected" => 1,
-        _ => 3,
-    }))
+    view.by(&demanded).show(judged.is_ok(), printer)
 }
 
 impl View {
+    /// The view of a decision that was made again from a file.
+    pub fn replayed(
+        reference: &Reference,
+        judged: &Judged,
+        demanded: &Demanded,
+        replay: ReplayView,
+    ) -> Self {
+        Self { replay: Some(replay), ..judged_view(reference, judged).by(demanded) }
+    }
+
+    /// Shows it, and says the exit code. What was not judged has no text.
+    pub fn show(&self, judged: bool, printer: &Printer) -> Result<ExitCode> {
+        for evidence in self.evidence.iter().filter(|evidence| evidence.result == "mismatch") {
+            let (digest, why) = (&evidence.digest, evidence.reason.as_deref().unwrap_or_default());
+            printer.warn(&shown(&format!("the provenance `{digest}` does not count: {why}")));
+        }
+        let text = || if judged { text(self) } else { String::new() };
+        printer.result(self, text).map_err(super::stdout)?;
+        Ok(ExitCode::from(match self.verdict {
+            "accepted" => 0,
+            "rejected" => 1,
+            _ => 3,
+        }))
+    }
+
     /// The view with what it was judged by.
     fn by(self, demanded: &Demanded) -> Self {
-        let Demanded { policy, digest } = demanded;
+        let Demanded { policy, digest, .. } = demanded;
         Self {
             policy: digest.map(|digest| PolicyView::new(policy, digest)),
             trust_root: policy.root.as_ref().map(RootView::new),
@@ -220,6 +266,7 @@ fn judged_view(reference: &Reference, judged: &Judged) -> View {
         policy: None,
         trust_root: None,
         decided_at: Some(judged.at.to_string()),
+        replay: None,
         obligations: judged.rulings.iter().map(ObligationView::new).collect(),
         reasons: judged.verdict.reasons().iter().map(ReasonView::new).collect(),
         evidence: exhibits.iter().map(|e| EvidenceView::new(e, &annotations)).collect(),
@@ -295,6 +342,7 @@ fn unresolved_view(reference: &Reference, error: &Error) -> View {
         policy: None,
         trust_root: None,
         decided_at: None,
+        replay: None,
         obligations: Vec::new(),
         reasons: vec![ReasonView::unresolved(error)],
         evidence: Vec::new(),
@@ -306,8 +354,10 @@ fn unresolved_view(reference: &Reference, error: &Error) -> View {
 }
 
 fn text(view: &View) -> String {
+    let replayed = view.replay.as_ref().is_some_and(|replay| !replay.verified);
+    let heading = if replayed { "replayed, not verified: " } else { "" };
     let digest = view.digest.map(|digest| digest.to_string()).unwrap_or_default();
-    let mut text = format!("{}  {}\n  digest    {digest}\n", view.verdict, view.reference);
+    let mut text = format!("{heading}{}  {}\n  digest    {digest}\n", view.verdict, view.reference);
     let mut field = |name: &str, value: &Option<String>| {
         if let Some(value) = value {
             text.push_str(&format!("  {name:<9} {}\n", shown(value)));
@@ -316,6 +366,10 @@ fn text(view: &View) -> String {
     field("source", &view.source);
     field("revision", &view.revision);
     field("commit", &view.commit);
+    if view.replay.is_some() {
+        let at = view.decided_at.as_ref().map(|at| format!("{at}, as the file claims"));
+        field("decided", &at);
+    }
     if let Some(policy) = &view.policy {
         text.push_str(&format!("  {:<9} {}\n", "policy", policy.line()));
         if let Some(root) = &view.trust_root {

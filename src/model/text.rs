@@ -103,6 +103,8 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 /// `@` behind them. A user alone is none before `ssh` and without a scheme,
 /// where it is often `git`; elsewhere it may be a token.
 pub fn credentials(text: &str) -> Option<Range<usize>> {
+    // Nearly every text; looked for first, since this may be asked of a whole file.
+    text.contains('@').then_some(())?;
     let start = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at_checked(start)?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -143,6 +145,9 @@ pub fn hidden_credentials(text: &str) -> String {
 /// A line of a file with [`credentials`] in any of its words masked, so that
 /// everything behind them stays in its column.
 pub fn masked_credentials(line: &str) -> String {
+    if !line.contains('@') {
+        return line.to_owned();
+    }
     let ends = |c: char| c.is_whitespace() || "\"'`,;<>()[]".contains(c);
     let masked = |hidden: &str| hidden.chars().map(|_| '*').collect();
     line.split_inclusive(ends).map(|word| replaced(word, masked)).collect()

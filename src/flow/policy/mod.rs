@@ -38,6 +38,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// The SHA-256 of the file's bytes.
     pub digest: Digest,
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
     /// A problem about the policy as a whole, to be worded.
     pub about: Problem,
 }
@@ -65,7 +67,12 @@ pub fn read(
     let files = Files { base: base.to_path_buf(), secrets: besides.secrets.clone() };
     let given = Given { bytes, file: name, root: besides.root.clone() };
     let read = trust_policy::read(given, &mut |ask| files.load(ask)).map_err(Error::Problems)?;
-    Ok(Loaded { policy: read.policy, digest: Digest::of(bytes), about: read.about })
+    Ok(Loaded {
+        policy: read.policy,
+        digest: Digest::of(bytes),
+        bytes: bytes.to_vec(),
+        about: read.about,
+    })
 }
 
 /// Reads a trust root.

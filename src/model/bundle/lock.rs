@@ -68,9 +68,16 @@ impl LockFailure {
     /// The failure as a problem of the input, at the file that names it.
     pub fn problem(&self) -> Problem {
         let Need { reference, path, file, object, .. } = &self.need;
-        Problem::error(self.code, format!("`{reference}` at `{path}`: {}", self.reason))
-            .in_file(file)
-            .about(object)
+        let hint = match self.code {
+            code::LOCK_UNPINNED => "write its digest beside it, such as `nginx:1.27@sha256:…`",
+            _ => "mend what the manifest names, or what keeps it from being read",
+        };
+        let message = format!("`{reference}` at `{path}`: {}", self.reason);
+        let problem = Problem::error(self.code, message).in_file(file).about(object).hint(hint);
+        match self.need.place() {
+            Some(place) => problem.at(place),
+            None => problem,
+        }
     }
 }
 

@@ -33,6 +33,7 @@ const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.trustedroot";
 #[derive(Clone)]
 pub struct TrustRoot {
     verifier: Arc<Verifier>,
+    bytes: Arc<[u8]>,
     digest: Digest,
     origin: Origin,
     logs: Arc<Vec<Log>>,
@@ -122,12 +123,18 @@ impl TrustRoot {
         }
         Ok(Self {
             verifier: Arc::new(verifier),
+            bytes: bytes.into(),
             digest: Digest::of(bytes),
             origin,
             logs: Arc::new(logs),
             has_ct_logs: !root.ctlogs.is_empty(),
             has_timestamps: !root.timestamp_authorities.is_empty(),
         })
+    }
+
+    /// The file.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The SHA-256 of the file.

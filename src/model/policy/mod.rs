@@ -19,7 +19,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::model::evidence::{Checked, Evidence, Finding, Trust, key::PublicKey, root::TrustRoot};
+use crate::model::evidence::{
+    Checked, Evidence, Finding, Trust, identity::Signer, key::PublicKey, root::TrustRoot,
+};
 
 pub mod duration;
 pub mod expression;
@@ -256,10 +258,7 @@ impl StatementDemand {
             self.signers.get(*at).is_some_and(|entry| entry.is_valid(seen.evidence, context.now))
         };
         let entries: Vec<usize> = named.iter().copied().filter(valid).collect();
-        let made = match seen.evidence.times().first() {
-            Some(time) => Some(Made::Verified(*time)),
-            None => self.rule.claimed_time(seen).map(Made::Claimed),
-        };
+        let made = made(seen, self.rule.claimed_time(seen));
         let shortfall = match (named.is_empty(), entries.is_empty()) {
             (true, _) => Some(self.unknown_signer(seen.evidence)),
             (false, true) => Some(outside_window(seen.evidence)),
@@ -301,8 +300,8 @@ impl StatementDemand {
             return Err(old("a statement that does not say when it was made".into()));
         };
         let age = now.duration_since(made.time());
-        if matches!(made, Made::Claimed(_)) && age < -SKEW {
-            return Err(old(format!("made at {}, as it claims, which is to come", made.time())));
+        if age < -SKEW {
+            return Err(old(format!("made at {}, which is to come", made.time())));
         }
         match age > max_age {
             true => Err(old(format!("made at {}", made.time()))),
@@ -337,6 +336,20 @@ impl StatementDemand {
             });
         }
         Ok(())
+    }
+}
+
+/// When a statement was made. Whoever has a key's old signature can have it logged
+/// or stamped again, and leave the first time out; so what the signer claims
+/// counts where it is earlier. A certificate is valid for minutes only.
+fn made(seen: Seen<'_>, claimed: Option<Timestamp>) -> Option<Made> {
+    let verified = seen.evidence.times().first().copied();
+    match (verified, claimed, seen.evidence.signer()) {
+        (Some(verified), Some(claimed), Signer::Key(_)) if claimed < verified => {
+            Some(Made::Claimed(claimed))
+        }
+        (Some(verified), _, _) => Some(Made::Verified(verified)),
+        (None, claimed, _) => claimed.map(Made::Claimed),
     }
 }
 

@@ -252,7 +252,7 @@ fn what_a_url_keeps_secret_is_not_in_the_reference() {
         ("https://u:hunter2@charts.example/podinfo?x=hunter2", "https://charts.example/podinfo"),
         ("https://charts.example/podinfo#hunter2", "https://charts.example/podinfo"),
         ("https://[charts?sig=hunter2", "https://[charts"),
-        ("https://u:hun?ter2@[charts?sig=hunter2", "…"),
+        ("https://u:hun?ter2@[charts?sig=hunter2", "https://[charts"),
     ] {
         let needs = judged(&[("r.yaml", RELEASE), ("s.yaml", &repository(url))]).needs;
         assert_eq!(needs[0].reference, format!("podinfo 6.5.0 ({shown})"));
