@@ -335,8 +335,9 @@ pub struct Publish {
     /// Leave out the signature that cosign 2 and Flux before 2.8 read
     #[arg(long, help_heading = ARTIFACT)]
     pub no_legacy_signature: bool,
-    /// Also write the tag `git-COMMIT-DIGEST`, or `keep-DIGEST` where no commit is known, so that
-    /// retention rules keep the artifact; `--keep-tag=false` leaves it out
+    /// Also write `git-COMMIT-DIGEST` (`keep-DIGEST` without a commit) against retention rules
+    ///
+    /// Rules that delete untagged manifests then keep what runs; `--keep-tag=false` leaves it out.
     #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = ARTIFACT)]
     pub keep_tag: bool,
     /// Move a release tag (a semantic version) that points at something else
@@ -588,8 +589,9 @@ pub struct Registry {
     /// Send credentials to a token server on this other host; repeatable
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     pub token_realm: Vec<String>,
-    /// Also ask this host, in private address space, when only a manifest, a chart index or a
-    /// redirect names it; repeatable
+    /// Also ask this host, though it is private and only content names it; repeatable
+    ///
+    /// Content is a manifest of the bundle, the index of a chart repository, or a redirect.
     #[arg(long, value_name = "HOST[:PORT]")]
     pub private_host: Vec<String>,
     /// How long one operation may take, with its retries

@@ -8,6 +8,8 @@ mod codes;
 mod diff;
 // That each flag has an effect.
 mod flags;
+// Decisions in files.
+mod evidence;
 // JSON, YAML, SARIF and annotations; their schemas.
 mod formats;
 // Help, completions, man pages.

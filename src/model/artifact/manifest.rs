@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
+    de::{Error as _, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -121,7 +121,10 @@ pub fn entries(index: &[u8]) -> Result<Vec<Descriptor>, serde_json::Error> {
 }
 
 /// Reads a JSON object; serde would take a list for one whose keys are unsaid.
-fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+///
+/// # Errors
+/// Of the parser.
+pub fn object<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
     match bytes.trim_ascii_start().first() {
         Some(b'[') => Err(serde_json::Error::custom("a list where an object was expected")),
         _ => serde_json::from_slice(bytes),

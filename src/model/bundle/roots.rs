@@ -13,6 +13,8 @@ use std::{
     ops::Bound,
 };
 
+use crate::model::text::brief;
+
 use super::{
     bounds,
     check::{FileFacts, is_manifest},
@@ -453,7 +455,7 @@ fn in_clear(facts: &FileFacts, reference: &Reference, named: Option<&FileFacts>)
 
 /// The target as it may be shown.
 fn shown(reference: &Reference) -> String {
-    reference.target.chars().filter(|c| !c.is_control()).take(200).collect()
+    brief(&reference.target)
 }
 
 /// Whether some file is below `path`.

@@ -6,18 +6,22 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::{Fault, Result};
 use crate::model::{
     artifact::{
-        manifest::{self, Descriptor},
+        manifest::Descriptor,
         media::{OCI_INDEX, REF_NAME},
     },
     digest::Digest,
     reference::Tag,
     text::brief,
 };
+
+/// The most values of all entries together; an entry has about eight.
+const MAX_VALUES: usize = 400_000;
 
 /// The content of `index.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +43,10 @@ impl IndexFile {
 
     /// Reads an index; the error says what is wrong with it.
     pub(super) fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+        // Each value takes far more memory than the two bytes it may be written in.
+        if bytes.iter().filter(|byte| matches!(**byte, b',' | b'[' | b'{')).count() > MAX_VALUES {
+            return Err(format!("more than {MAX_VALUES} values"));
+        }
         let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let Value::Object(mut fields) = value else { return Err("not a JSON object".into()) };
         if fields.get("schemaVersion").is_some_and(|version| *version != json!(2)) {
@@ -66,7 +74,7 @@ impl IndexFile {
 
     /// The entries that are descriptors, in order.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
-        manifest::lenient(Value::Array(self.manifests.clone())).unwrap_or_default().into_iter()
+        self.manifests.iter().filter_map(|entry| Descriptor::deserialize(entry).ok())
     }
 
     /// The digests that some entry gives a tag.
@@ -224,6 +232,13 @@ mod tests {
             value["annotations"] = annotations;
         }
         value
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_no_index() {
+        let junk = format!(r#"{{"manifests": [], "x": [{}0]}}"#, "0,".repeat(MAX_VALUES));
+        let error = IndexFile::parse(junk.as_bytes()).unwrap_err();
+        assert!(error.contains("more than 400000 values"), "{error}");
     }
 
     #[test]

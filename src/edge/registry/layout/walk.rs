@@ -11,7 +11,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     super::{Fault, Referrers, Result},
@@ -31,6 +32,38 @@ const MAX_OPENED: usize = 50_000;
 /// How many bytes of manifests are read for one answer.
 const MAX_READ: u64 = 256 << 20;
 
+/// The fields of a manifest that are looked at, each still as it stands: one that
+/// is odd does not hide the others, and nothing else is kept.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow, default)]
+    media_type: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    artifact_type: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    config: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    annotations: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    subject: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Typed {
+    media_type: String,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    digest: String,
+}
+
+fn part<T: for<'de> Deserialize<'de>>(raw: &RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
 /// What of a manifest says where it belongs.
 pub(super) struct Head {
     media_type: Option<String>,
@@ -47,19 +80,19 @@ impl Head {
     /// Reads a manifest or an index; `None` when it is neither. Lenient: what
     /// is odd in a foreign manifest does not matter here.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(bytes).ok()?;
-        let fields = value.as_object()?;
-        let text = |value: Option<&Value>| Some(value?.as_str()?.to_owned());
-        let list = fields.get("manifests").and_then(|list| manifest::lenient(list).ok());
+        let fields: Fields<'_> = manifest::object(bytes).ok()?;
+        let config: Option<Typed> = fields.config.and_then(part);
+        let subject: Option<Named> = fields.subject.and_then(part);
         Some(Self {
-            media_type: text(fields.get("mediaType")),
-            artifact_type: text(fields.get("artifactType")).filter(|text| !text.is_empty()),
-            config_type: text(fields.get("config").and_then(|config| config.get("mediaType"))),
-            annotations: fields
-                .get("annotations")
-                .and_then(|value| serde_json::from_value(value.clone()).ok()),
-            subject: text(fields.get("subject").and_then(|subject| subject.get("digest"))),
-            manifests: list.unwrap_or_default(),
+            media_type: fields.media_type.and_then(part),
+            artifact_type: fields
+                .artifact_type
+                .and_then(part)
+                .filter(|text: &String| !text.is_empty()),
+            config_type: config.map(|config| config.media_type),
+            annotations: fields.annotations.and_then(part),
+            subject: subject.map(|subject| subject.digest),
+            manifests: manifest::entries(bytes).unwrap_or_default(),
         })
     }
 
