@@ -161,8 +161,13 @@ fn entries(bytes: &[u8]) -> Result<Vec<Descriptor>, Fault> {
         #[serde(default)]
         manifests: Option<Vec<Entry>>,
     }
-    let index: Index = serde_json::from_slice(bytes)
-        .map_err(|_| Fault::Malformed("the list of referrers is no OCI index".into()))?;
+    let malformed = || Fault::Malformed("the list of referrers is no OCI index".into());
+    // An array is read as the fields of a structure, and an empty one would be a
+    // list without entries.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(malformed());
+    }
+    let index: Index = serde_json::from_slice(bytes).map_err(|_| malformed())?;
     let entries = index.manifests.into_iter().flatten();
     Ok(entries
         .filter_map(|entry| match entry {
