@@ -7,14 +7,15 @@
 //! # The map
 //!
 //! ```text
-//!   main ──▶ cli ──▶ flow ──▶ model
-//!                     │         ▲
-//!                     └──▶ edge ┘
+//!   main ──▶ cli ──▶ flow ──▶ api ──▶ model
+//!                     │        ▲        ▲
+//!                     └─▶ edge ┴────────┘
 //! ```
 //!
 //! | ring | holds | rule |
 //! |---|---|---|
 //! | [`model`] | what things are and what follows from them | pure: no IO, clock, environment, async |
+//! | [`api`] | what users write, and its conversion into `model` | pure like it |
 //! | [`edge`] | the outside world | thin, bounded, without decisions; edges do not know each other |
 //! | [`flow`] | one operation end to end | gather (edge) → decide (model) → act (edge) |
 //! | [`cli`] | ways in | request → flow → output |
@@ -55,10 +56,13 @@
 //! ([`flow::publish::plan`]), written and read back ([`flow::attach`]), and only
 //! then do the tags move.
 //!
-//! `sluicegate verify` resolves once ([`flow::verify::resolve`]), gathers every
+//! `sluicegate verify --policy` loads a policy ([`flow::policy::load`],
+//! [`api::trust_policy`]), resolves once ([`flow::verify::resolve`]), gathers every
 //! statement ([`flow::discover::gather`]), each checked as it arrives, and
-//! judges ([`model::policy::judge`]).
+//! judges ([`model::policy::judge()`]). In depth, and always on a layout, it then
+//! reads everything that the artifact names ([`flow::deep::read`]).
 
+pub mod api;
 pub mod cli;
 pub mod edge;
 pub mod flow;

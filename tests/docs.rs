@@ -128,12 +128,13 @@ fn commands_exist() {
 fn commands_are_found() {
     let page = "Run\n\n    $ sluicegate verify oci://h/r:1 \\\n        --key cosign.pub -o json\n\nor\n\n\
                 ```sh\nsluicegate publish ./config oci://h/r:1 --tag a,b | cat --all\n```\n\
-                and `sluicegate keygen --output-key-prefix ci`; not sluicegate itself --really.\n";
+                and `sluicegate keygen --output-key-prefix ci`; `sluicegate policy init --from x`; not sluicegate itself --really.\n";
     let found: Vec<(String, Vec<String>)> = commands(page);
     let expected = [
         ("verify", vec!["--key", "-o"]),
         ("publish", vec!["--tag"]),
         ("keygen", vec!["--output-key-prefix"]),
+        ("policy init", vec!["--from"]),
     ];
     let expected: Vec<(String, Vec<String>)> = expected
         .into_iter()
@@ -167,11 +168,17 @@ fn commands(page: &str) -> Vec<(String, Vec<String>)> {
         let inline = line.split('`').skip(1).step_by(2);
         for text in inline.chain([code]).filter_map(|text| text.strip_prefix("sluicegate ")) {
             let before_pipe = text.split([';', '|', '>', '`']).next().unwrap_or(text);
-            let mut words = before_pipe.split_whitespace();
+            let mut words = before_pipe.split_whitespace().peekable();
             let Some(verb) = words.next().filter(|verb| is_verb(verb)) else { continue };
+            let mut verb = verb.to_owned();
+            if verb == "policy"
+                && let Some(inner) = words.next_if(|word| is_verb(word))
+            {
+                verb = format!("{verb} {inner}");
+            }
             let flags = words.filter(|word| word.starts_with('-') && word.len() > 1);
             let flags = flags.map(|word| word.split('=').next().unwrap_or(word).to_owned());
-            found.push((verb.to_owned(), flags.collect()));
+            found.push((verb, flags.collect()));
         }
     }
     found
@@ -188,7 +195,7 @@ fn has_word(text: &str, word: &str) -> bool {
 
 fn help_of(verb: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
-        .args([verb, "--help"])
+        .args(verb.split(' ').chain(["--help"]))
         .output()
         .expect("run the program");
     assert!(output.status.success(), "`sluicegate {verb} --help` failed");

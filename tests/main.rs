@@ -23,6 +23,8 @@ mod lock;
 mod packing;
 // The programs that others use, real ones: each reads what the other wrote.
 mod peers;
+// Policies: each field has an effect; the verbs about them.
+mod policy;
 // What is signed keeps to its JSON Schema.
 mod provenance;
 

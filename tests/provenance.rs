@@ -185,6 +185,22 @@ fn asserted() -> Source {
     }
 }
 
+/// How the lock was made is in the statement as it was demanded.
+#[test]
+fn the_mode_of_the_lock_is_recorded() {
+    let mode = |lock: Option<&Lock>| {
+        written(&from_git(), lock)["predicate"]["buildDefinition"]["internalParameters"]["lock"]
+            ["mode"]
+            .clone()
+    };
+    let required = Lock { required: true, unresolved: Vec::new(), ..lock() };
+    assert_eq!(mode(Some(&lock())), "resolve");
+    assert_eq!(mode(Some(&required)), "require");
+    assert_eq!(mode(None), "off");
+    let (_, strict) = schemas();
+    assert!(strict.is_valid(&written(&from_git(), Some(&required))));
+}
+
 fn lock() -> Lock {
     let need = Need {
         kind: Kind::Chart,
@@ -196,6 +212,7 @@ fn lock() -> Lock {
             name: "podinfo".into(),
         },
         path: "spec.chart.spec".into(),
+        at: Default::default(),
         reference: "podinfo 6.x (https://charts.example)".into(),
         pinned: false,
         target: Target::HttpChart {
@@ -205,6 +222,7 @@ fn lock() -> Lock {
         },
     };
     Lock {
+        required: false,
         locked: vec![Locked {
             need: need.clone(),
             digest: Digest::of(b"chart"),

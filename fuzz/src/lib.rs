@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sluicegate::{
+    api::trust_policy::{self, Given, Missing},
     edge::{
         registry::parsers,
         signer::{self, SignerError},
     },
     model::{
         artifact::{
-            manifest::{Descriptor, Index, Manifest},
+            manifest::{self, Descriptor, Manifest, Parts},
             media,
         },
         bundle::{
@@ -29,6 +30,10 @@ use sluicegate::{
         },
         digest::Digest,
         evidence::{self, Format, Found, key::PublicKey},
+        policy::{
+            expression::{Expression, Input},
+            words,
+        },
         reference::{Reference, Repository, Tag},
         statement::{
             attachment::{self, Legacy},
@@ -43,22 +48,55 @@ use sluicegate::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name, which is also that of its file and of its corpus.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("bundle", bundle),
     ("challenge", challenge),
     ("chart_index", chart_index),
     ("constraint", constraint),
     ("docker_config", docker_config),
+    ("expression", expression),
     ("ignore", ignore),
     ("key", key),
     ("legacy", legacy),
     ("manifest", manifest),
+    ("policy", policy),
     ("provenance", provenance),
     ("reference", reference),
     ("statement", statement),
     ("unpack", unpack),
     ("yaml", yaml),
 ];
+
+/// Conditions: what is read is answered in bounded time, and alike each time.
+pub fn expression(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(expression) = Expression::parse(text) else { return };
+    let predicate = serde_json::json!({
+        "a": [1, 2.5, "x", null, {"name": "x", "list": [1, 2, 3]}], "n": "aab", "x": -3,
+        "packages": [{"name": "y", "list": [1, 2, 3]}], "y": {"z": true},
+    });
+    let statement = serde_json::json!({"subject": [], "predicateType": "p"});
+    let artifact = serde_json::json!({"tag": "1", "annotations": {}});
+    let input = Input { statement: &statement, predicate: &predicate, artifact: &artifact };
+    assert_eq!(expression.evaluate(input), expression.evaluate(input));
+}
+
+/// Policies: whatever loads demands something of somebody, and can be said.
+pub fn policy(data: &[u8]) {
+    let given = Given { bytes: data, file: None, root: None };
+    let read = trust_policy::read(given, &mut |_| {
+        Err(Missing { message: "it is not there".into(), hint: "look".into() })
+    });
+    match read {
+        Ok(read) => {
+            let demands = read.policy.demands();
+            assert!(!demands.is_empty());
+            assert!(demands.iter().all(|d| (1..=d.signers.len()).contains(&d.threshold)));
+            assert_eq!(words::sentences(&read.policy).len(), read.policy.require.len());
+        }
+        Err(problems) => assert!(!problems.is_empty() && problems.len() <= 100),
+    }
+}
 
 /// Bundles and envelopes: nothing that a fuzzer makes up verifies.
 pub fn bundle(data: &[u8]) {
@@ -180,13 +218,14 @@ pub fn legacy(data: &[u8]) {
 /// entry twice changes nothing.
 pub fn manifest(data: &[u8]) {
     let _ = serde_json::from_slice::<Manifest>(data);
-    let _ = serde_json::from_slice::<Index>(data);
+    if let (Ok(parts), Ok(entries)) = (Parts::parse(data), manifest::entries(data)) {
+        assert_eq!(parts.manifests.unwrap_or_default(), entries);
+    }
     let (holders, _) = attachment::holders(data, 9);
     assert!(holders.len() <= 9);
     for holder in holders {
         let _ = attachment::claims_bundle(holder.layer());
     }
-    let _ = attachment::entries(data);
     let own = [Descriptor::of(media::OCI_MANIFEST, b"own")];
     if let Ok(Some(index)) = attachment::index_with(Some(data), &own) {
         assert!(matches!(attachment::index_with(Some(&index), &own), Ok(None)));

@@ -9,6 +9,10 @@ use clap::{
 
 use crate::model::reference::{Reference, Tag};
 
+pub mod demands;
+
+use demands::{Demands, PolicyVerb};
+
 /// Makes an OCI registry a source of truth a cluster can trust.
 #[derive(Debug, Parser)]
 #[command(
@@ -100,9 +104,9 @@ pub enum Output {
     Json,
     /// The same as YAML.
     Yaml,
-    /// SARIF 2.1.0 (`check` and `publish`).
+    /// SARIF 2.1.0 (`check`, `publish` and `policy check`).
     Sarif,
-    /// GitHub workflow annotations (`check` and `publish`).
+    /// GitHub workflow annotations (`check`, `publish` and `policy check`).
     Github,
 }
 
@@ -127,11 +131,12 @@ pub enum Verb {
   sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --tag latest \\
       --key env://SIGNING_KEY -o json")]
     Publish(Box<Publish>),
-    /// Decide whether an artifact is signed by a key
+    /// Decide whether an artifact is what a policy, a key or an identity demands
     #[command(after_long_help = "Examples:
   sluicegate verify oci://registry.example/shop/config:1.4.0 --key cosign.pub
+  sluicegate verify oci://registry.example/shop/config:1.4.0 --policy policy.yaml
   sluicegate verify oci-layout:./out:1.4.0 --key cosign.pub --require-provenance -o json")]
-    Verify(Verify),
+    Verify(Box<Verify>),
     /// Show an artifact and everything attached to it as a tree
     #[command(after_long_help = "Examples:
   sluicegate inspect oci://registry.example/shop/config:1.4.0
@@ -140,7 +145,7 @@ pub enum Verb {
     /// Verify an artifact, then extract it
     #[command(after_long_help = "Examples:
   sluicegate pull oci://registry.example/shop/config:1.4.0 ./out --key cosign.pub")]
-    Pull(Pull),
+    Pull(Box<Pull>),
     /// Show what would change in the cluster between two artifacts or directories
     ///
     /// Nothing is verified: this shows, and does not tell whom to trust. `verify` and `pull` do.
@@ -157,6 +162,12 @@ pub enum Verb {
   sluicegate attest oci://registry.example/shop/config:1.4.0 \\
       --type https://in-toto.io/attestation/test-result/v0.1 --predicate result.json --key test.key")]
     Attest(Attest),
+    /// Check, write and test policies
+    Policy {
+        /// What to do with them
+        #[command(subcommand)]
+        verb: PolicyVerb,
+    },
     /// Print a completion script
     #[command(after_long_help = "Examples:
   sluicegate completions bash > /etc/bash_completion.d/sluicegate")]
@@ -201,6 +212,20 @@ pub struct Input {
     /// The file name that standard input gets
     #[arg(long, value_name = "FILE", help_heading = INPUT)]
     pub name: Option<String>,
+    /// What of a directory is read.
+    #[command(flatten)]
+    pub tree: Tree,
+    /// Let Secrets with data in clear through; a push cannot be undone
+    #[arg(long, help_heading = INPUT)]
+    pub allow_secrets: bool,
+    /// Treat warnings as errors
+    #[arg(long, help_heading = INPUT)]
+    pub strict: bool,
+}
+
+/// What of a directory is read.
+#[derive(Debug, Args)]
+pub struct Tree {
     /// Leave out what matches, in the syntax of `.sourceignore`; repeatable
     #[arg(long, value_name = "PATTERN", help_heading = INPUT)]
     pub ignore: Vec<String>,
@@ -210,12 +235,6 @@ pub struct Input {
     /// The largest manifest that is parsed, in bytes
     #[arg(long, value_name = "BYTES", default_value = "8MiB", value_parser = bytes, help_heading = INPUT, hide_short_help = true)]
     pub max_file: u64,
-    /// Let Secrets with data in clear through; a push cannot be undone
-    #[arg(long, help_heading = INPUT)]
-    pub allow_secrets: bool,
-    /// Treat warnings as errors
-    #[arg(long, help_heading = INPUT)]
-    pub strict: bool,
 }
 
 /// `check`.
@@ -308,15 +327,13 @@ pub struct Verify {
     /// What to verify
     #[arg(value_name = "REFERENCE")]
     pub reference: Reference,
-    /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true, required = true)]
-    pub key: Vec<String>,
-    /// Demand provenance by a given key that agrees with the manifest
-    #[arg(long)]
-    pub require_provenance: bool,
-    /// Read the layers as well and check their bytes (always done on a layout)
+    /// Read config and layers as well, and all below an index, and check their bytes (always done
+    /// on a layout)
     #[arg(long)]
     pub deep: bool,
+    /// What must be known.
+    #[command(flatten)]
+    pub demands: Demands,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,
@@ -331,6 +348,15 @@ pub struct Inspect {
     /// Tell which statements these public keys made; repeatable
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub key: Vec<String>,
+    /// Tell which statements are by those whom this TrustPolicy names, and which count for it
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub policy: Option<PathBuf>,
+    /// The directory that stands for a Secret of the policy; repeatable
+    #[arg(long, value_name = "NAME=DIR", requires = "policy", conflicts_with = "key")]
+    pub secret: Vec<String>,
+    /// Who vouches for identities, instead of the policy's trust root
+    #[arg(long, value_name = "FILE", requires = "policy", conflicts_with = "key")]
+    pub trusted_root: Option<PathBuf>,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,
@@ -345,23 +371,18 @@ pub struct Pull {
     /// Where to: a directory that does not exist yet, or is empty
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// A public key: a path or `env://VARIABLE`; repeatable, any of them suffices
+    /// Extract without verifying anything
     #[arg(
         long,
-        value_name = "KEY",
-        allow_hyphen_values = true,
-        required_unless_present = "unsafe_skip_verification"
+        conflicts_with_all = ["key", "policy", "certificate_identity", "require_provenance"]
     )]
-    pub key: Vec<String>,
-    /// Demand provenance by a given key that agrees with the manifest
-    #[arg(long)]
-    pub require_provenance: bool,
-    /// Extract without verifying anything
-    #[arg(long, conflicts_with_all = ["key", "require_provenance"])]
     pub unsafe_skip_verification: bool,
     /// The most bytes that are extracted
     #[arg(long, value_name = "BYTES", default_value = "4GiB", value_parser = bytes)]
     pub max_size: u64,
+    /// What must be known.
+    #[command(flatten)]
+    pub demands: Demands,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,
@@ -379,6 +400,9 @@ pub struct Diff {
     /// Exit 1 when there is a difference
     #[arg(long)]
     pub exit_code: bool,
+    /// What of directories is read.
+    #[command(flatten)]
+    pub tree: Tree,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,
@@ -452,6 +476,10 @@ pub struct Registry {
     /// Send credentials to a token server on this other host; repeatable
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     pub token_realm: Vec<String>,
+    /// Also ask this host, in private address space, when only a manifest, a chart index or a
+    /// redirect names it; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub private_host: Vec<String>,
     /// How long one operation may take, with its retries
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,

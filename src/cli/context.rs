@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     edge::{
         ci,
-        registry::{DockerConfigSource, Limits, Login, Options, Registries, Trace},
+        registry::{DockerConfigSource, Host, Limits, Login, Options, Registries, Trace},
         scratch,
         secret::Secret,
         terminal,
@@ -55,6 +55,7 @@ pub async fn registries(
         own_hosts: hosts,
         login,
         token_realms: flags.token_realm.clone(),
+        private_hosts: private_hosts(&flags.private_host)?,
         deadline: flags.timeout,
         limits: Limits {
             manifest: flags.max_manifest,
@@ -80,6 +81,13 @@ fn host(reference: &Reference) -> Option<String> {
         Place::Registry(repository) => Some(repository.host().to_owned()),
         Place::Layout(_) => None,
     }
+}
+
+fn private_hosts(texts: &[String]) -> Result<Vec<Host>> {
+    let parsed = texts.iter().map(|text| text.parse::<Host>());
+    parsed.collect::<Result<_, _>>().map_err(|error| {
+        Error::usage(format!("`--private-host`: {error}"), "give a host without scheme and path")
+    })
 }
 
 /// With `--verbose`, every request is told of.

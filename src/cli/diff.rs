@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     flow::{
-        diff::{self, Input},
+        diff::{self, Failure, Input},
         error::{Error, Result},
     },
     model::reference::Reference,
@@ -16,12 +16,12 @@ pub(super) async fn run(args: Diff, printer: &Printer) -> Result<ExitCode> {
     let (from, to) = (side(&args.from)?, side(&args.to)?);
     let references: Vec<&Reference> = [&from, &to].into_iter().filter_map(reference).collect();
     let registries = context::registries(&args.registry, &references, printer).await?;
-    let differences = match diff::diff(&registries, &from, &to, &printer.glance()).await {
-        Err(Error::Problems(problems)) => {
-            let path = [&from, &to].into_iter().find_map(directory).cloned().unwrap_or_default();
+    let options = input::tree(&args.tree);
+    let differences = match diff::diff(&registries, &from, &to, &options, &printer.glance()).await {
+        Err(Failure { directory: Some(path), error: Error::Problems(problems) }) => {
             return input::refused("diff", &problems, &path, printer);
         }
-        other => other?,
+        other => other.map_err(|failure| failure.error)?,
     };
     let text = || diff_report::text(&differences, &args.from, &args.to, printer.colour());
     let view = diff_report::view(&differences, &args.from, &args.to);
@@ -47,12 +47,5 @@ fn reference(input: &Input) -> Option<&Reference> {
     match input {
         Input::Artifact(reference) => Some(reference),
         Input::Directory(_) => None,
-    }
-}
-
-fn directory(input: &Input) -> Option<&PathBuf> {
-    match input {
-        Input::Directory(path) => Some(path),
-        Input::Artifact(_) => None,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    args::{Input, Output},
+    args::{Input, Output, Tree},
     check,
     output::Printer,
     report::{self, Look},
@@ -48,17 +48,24 @@ pub async fn input(flags: &Input) -> Result<(pack::Input, Options)> {
         (false, None) => pack::Input::at(&flags.path)?,
     };
     let options = Options {
-        ignore: flags.ignore.clone(),
-        resolve_symlinks: flags.resolve_symlinks,
-        max_file: flags.max_file,
         check: judge::Options {
             allow_secrets: flags.allow_secrets,
             needs: false,
             bounds: Bounds::default(),
         },
-        ..Options::default()
+        ..tree(&flags.tree)
     };
     Ok((input, options))
+}
+
+/// The flags that say what of a directory is read.
+pub fn tree(flags: &Tree) -> Options {
+    Options {
+        ignore: flags.ignore.clone(),
+        resolve_symlinks: flags.resolve_symlinks,
+        max_file: flags.max_file,
+        ..Options::default()
+    }
 }
 
 async fn stdin(name: &str) -> Result<pack::Input> {

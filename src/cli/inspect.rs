@@ -9,7 +9,7 @@ use crate::{
     flow::{
         content::Inside,
         error::Result,
-        inspect::{self, Inspection},
+        inspect::{self, Inspection, Known},
         progress::Event,
     },
     model::{
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-use super::{args::Inspect, context, keys, output::Printer, verify::EvidenceView, view};
+use super::{args::Inspect, context, demands, keys, output::Printer, verify::EvidenceView, view};
 
 /// The JSON of `inspect`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -100,10 +100,17 @@ struct AttachmentView {
 }
 
 pub(super) async fn run(args: Inspect, printer: &Printer) -> Result<ExitCode> {
-    let keys = keys::public(&args.key)?;
+    let known = match &args.policy {
+        Some(path) => {
+            let root = args.trusted_root.as_deref();
+            let demanded = demands::by_file(path, &args.secret, root, printer)?;
+            Known::Policy(Box::new(demanded.policy))
+        }
+        None => Known::Keys(keys::public(&args.key)?),
+    };
     let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     printer.glance()(Event::Step("reading"));
-    let found = inspect::inspect(&registries, &args.reference, &keys).await?;
+    let found = inspect::inspect(&registries, &args.reference, known).await?;
     let view = view(&args.reference, &found);
     printer.result(&view, || text(&view)).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)

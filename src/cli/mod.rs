@@ -24,6 +24,7 @@ pub mod view;
 
 mod attest;
 mod check;
+mod demands;
 mod diff;
 pub mod diff_report;
 mod document;
@@ -31,6 +32,8 @@ mod input;
 mod inspect;
 mod keygen;
 mod man;
+mod obligations;
+pub mod policy;
 mod publish;
 mod pull;
 mod sign;
@@ -38,7 +41,7 @@ mod stdin;
 mod usage;
 mod verify;
 
-use args::{Cli, Global, Output, Verb};
+use args::{Cli, Global, Output, Verb, demands::PolicyVerb};
 use output::Printer;
 
 /// How long threads may take to end by themselves after a signal.
@@ -64,12 +67,17 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
         Verb::Keygen(args) => block_on(keygen::run(args, printer), printer),
         Verb::Check(args) => block_on(check::run(args, printer), printer),
         Verb::Publish(args) => block_on(publish::run(*args, printer), printer),
-        Verb::Verify(args) => block_on(verify::run(args, printer), printer),
+        Verb::Verify(args) => block_on(verify::run(*args, printer), printer),
         Verb::Inspect(args) => block_on(inspect::run(args, printer), printer),
-        Verb::Pull(args) => block_on(pull::run(args, printer), printer),
+        Verb::Pull(args) => block_on(pull::run(*args, printer), printer),
         Verb::Diff(args) => block_on(diff::run(args, printer), printer),
         Verb::Sign(args) => block_on(sign::run(args, printer), printer),
         Verb::Attest(args) => block_on(attest::run(args, printer), printer),
+        Verb::Policy { verb } => match verb {
+            PolicyVerb::Check(args) => policy::check::run(&args, printer),
+            PolicyVerb::Init(args) => block_on(policy::init::run(args, printer), printer),
+            PolicyVerb::Test(args) => block_on(policy::test::run(args, printer), printer),
+        },
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "sluicegate", &mut script);
@@ -93,6 +101,11 @@ impl Verb {
             Verb::Diff(_) => "diff",
             Verb::Sign(_) => "sign",
             Verb::Attest(_) => "attest",
+            Verb::Policy { verb } => match verb {
+                PolicyVerb::Check(_) => "policy check",
+                PolicyVerb::Init(_) => "policy init",
+                PolicyVerb::Test(_) => "policy test",
+            },
             Verb::Completions { .. } => "completions",
             Verb::Man { .. } => "man",
         }
@@ -113,6 +126,11 @@ fn stdin_readers(verb: &Verb) -> Vec<&'static str> {
         Verb::Inspect(args) => (None, None, Some(&args.registry)),
         Verb::Pull(args) => (None, None, Some(&args.registry)),
         Verb::Diff(args) => (None, None, Some(&args.registry)),
+        Verb::Policy { verb } => match verb {
+            PolicyVerb::Check(_) => (None, None, None),
+            PolicyVerb::Init(args) => (None, None, Some(&args.registry)),
+            PolicyVerb::Test(args) => (None, None, Some(&args.registry)),
+        },
         Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
     };
     let readers = [
@@ -143,7 +161,11 @@ fn allowed(cli: &Cli) -> Result<(), Error> {
         ));
     }
     let report = matches!(cli.global.output, Output::Sarif | Output::Github);
-    match report && !matches!(cli.verb, Verb::Check(_) | Verb::Publish(_)) {
+    let reports = matches!(
+        cli.verb,
+        Verb::Check(_) | Verb::Publish(_) | Verb::Policy { verb: PolicyVerb::Check(_) }
+    );
+    match report && !reports {
         true => Err(Error::usage(
             format!("`{}` cannot print `sarif` or `github`", cli.verb.name()),
             "use `-o text`, `-o json` or `-o yaml`",

@@ -149,10 +149,10 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
         Err(Error::Problems(problems)) => {
             return input::refused("publish", &problems, &directory, printer);
         }
-        Err(Error::Lock(failures)) => {
+        Err(Error::Lock { demand, failures, below }) => {
             let problems: Vec<Problem> = failures.iter().map(LockFailure::problem).collect();
             input::reported(&problems, &directory, printer)?;
-            return Err(Error::Lock(failures));
+            return Err(Error::Lock { demand, failures, below });
         }
         other => other?,
     };

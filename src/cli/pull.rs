@@ -11,12 +11,11 @@ use crate::{
         pull::{self, Pulled, Request, Trust},
     },
     model::{
-        artifact::media, bundle::unpack::Limits, digest::Digest, policy::Policy,
-        reference::Reference, text::shown,
+        artifact::media, bundle::unpack::Limits, digest::Digest, reference::Reference, text::shown,
     },
 };
 
-use super::{args::Pull, context, keys, output::Printer, view};
+use super::{args::Pull, context, demands, output::Printer, view};
 
 /// The JSON of `pull`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -48,10 +47,7 @@ pub(super) async fn run(args: Pull, printer: &Printer) -> Result<ExitCode> {
             printer.warn("nothing is verified: these bytes may be anybody's");
             Trust::UnsafeAnything
         }
-        false => Trust::Verified(Box::new(Policy::by_keys(
-            keys::public(&args.key)?,
-            args.require_provenance,
-        ))),
+        false => Trust::Verified(Box::new(demands::demanded(&args.demands, printer)?.policy)),
     };
     let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
     let request = Request {

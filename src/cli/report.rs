@@ -99,6 +99,8 @@ fn group<'a>(problem: &'a Problem, base: &str) -> Group<'a> {
             ),
             None => group.element(Origin::path(path)),
         };
+    } else if !base.is_empty() {
+        group = group.element(Origin::path(base.to_owned()));
     }
     if let Some(hint) = &problem.hint {
         let hint = normalize_untrusted_str(hint);
@@ -163,7 +165,8 @@ pub fn sarif(problems: &[Problem], base: &str, version: &str) -> String {
 /// A rule, described by the problem of it that says most.
 fn rule(problem: &Problem) -> Value {
     let name = problem.code.0;
-    let uri = format!("{}/blob/main/docs/check.md#{name}", env!("CARGO_PKG_REPOSITORY"));
+    let page = if name.starts_with("policy-") { "policy" } else { "check" };
+    let uri = format!("{}/blob/main/docs/{page}.md#{name}", env!("CARGO_PKG_REPOSITORY"));
     let hint = problem.hint.clone().unwrap_or_else(|| format!("See {uri}"));
     json!({
         "id": name,

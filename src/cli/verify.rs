@@ -15,13 +15,20 @@ use crate::{
         artifact::{manifest::Annotations, media},
         digest::Digest,
         evidence::{Claim, Finding},
-        policy::{self, Exhibit, Kind, Policy, Reason, Standing, rule::provenance},
+        policy::{self, Exhibit, Kind, Reason, Standing, rule::provenance},
         reference::Reference,
         text::{brief, chain, cut, shown},
     },
 };
 
-use super::{args::Verify, context, keys, output::Printer, view};
+use super::{
+    args::Verify,
+    context,
+    demands::{self, Demanded},
+    obligations::{self, ObligationView, PolicyView, RootView},
+    output::Printer,
+    view,
+};
 
 /// How many characters of a predicate type are shown that nobody vouches for.
 const MAX_UNVERIFIED: usize = 120;
@@ -37,6 +44,16 @@ pub struct View {
     digest: Option<Digest>,
     /// `accepted`, `rejected` or `unknown`.
     verdict: &'static str,
+    /// The policy that was judged by; `null` for `--key` and for an identity.
+    policy: Option<PolicyView>,
+    /// Who vouched for identities and times; `null` when nobody was asked.
+    #[serde(rename = "trustRoot")]
+    trust_root: Option<RootView>,
+    /// When it was judged (RFC 3339); `null` when it could not be resolved.
+    #[serde(rename = "decidedAt")]
+    decided_at: Option<String>,
+    /// How each obligation stands; none when the artifact itself was not read.
+    obligations: Vec<ObligationView>,
     /// Why it was not accepted.
     reasons: Vec<ReasonView>,
     /// Every statement that was found.
@@ -143,9 +160,9 @@ impl EvidenceView {
 }
 
 pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
-    let keys = keys::public(&args.key)?;
+    let demanded = demands::demanded(&args.demands, printer)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
-    let policy = Policy::by_keys(keys, args.require_provenance);
+    let policy = demanded.policy.clone();
     let request = verify::Request { deep: args.deep, ..verify::Request::new(policy) };
     printer.glance()(Event::Step("verifying"));
     let judged = match verify::verify(&registries, &args.reference, request).await {
@@ -157,6 +174,7 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
         Ok(judged) => judged_view(&args.reference, judged),
         Err(error) => unresolved_view(&args.reference, error),
     };
+    let view = view.by(&demanded);
     for evidence in view.evidence.iter().filter(|evidence| evidence.result == "mismatch") {
         let why = evidence.reason.as_deref().unwrap_or_default();
         printer
@@ -175,9 +193,20 @@ pub(super) async fn run(args: Verify, printer: &Printer) -> Result<ExitCode> {
     }))
 }
 
+impl View {
+    /// The view with what it was judged by.
+    fn by(self, demanded: &Demanded) -> Self {
+        let Demanded { policy, digest } = demanded;
+        Self {
+            policy: digest.map(|digest| PolicyView::new(policy, digest)),
+            trust_root: policy.root.as_ref().map(RootView::new),
+            ..self
+        }
+    }
+}
+
 fn judged_view(reference: &Reference, judged: &Judged) -> View {
-    let annotations =
-        judged.artifact.as_ref().map(|a| a.content.annotations.clone()).unwrap_or_default();
+    let annotations = judged.annotations.clone();
     let exhibits = &judged.gathered.exhibits;
     View {
         schema: "sluicegate.dev/verify/v1",
@@ -188,6 +217,10 @@ fn judged_view(reference: &Reference, judged: &Judged) -> View {
             Kind::Rejected(_) => "rejected",
             Kind::Unknown(_) => "unknown",
         },
+        policy: None,
+        trust_root: None,
+        decided_at: Some(judged.at.to_string()),
+        obligations: judged.rulings.iter().map(ObligationView::new).collect(),
         reasons: judged.verdict.reasons().iter().map(ReasonView::new).collect(),
         evidence: exhibits.iter().map(|e| EvidenceView::new(e, &annotations)).collect(),
         gaps: judged.gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
@@ -218,6 +251,28 @@ impl ReasonView {
         }
     }
 
+    /// Why nothing was judged.
+    pub fn unresolved(error: &Error) -> Self {
+        Self {
+            code: error.code().into(),
+            obligation: None,
+            found: chain(error),
+            wanted: "the artifact's manifest".into(),
+            hint: error.hint().unwrap_or_default(),
+        }
+    }
+
+    /// The stable name.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// One line for people.
+    pub fn line(&self) -> String {
+        let about = self.obligation.as_ref().map(|name| format!(" {name}:")).unwrap_or_default();
+        format!("{}:{about} found {}, wanted {}", self.code, shown(&self.found), self.wanted)
+    }
+
     /// Four lines for people, or more where one is long.
     pub fn text(&self) -> String {
         let Self { code, found, wanted, hint, .. } = self;
@@ -237,13 +292,11 @@ fn unresolved_view(reference: &Reference, error: &Error) -> View {
         reference: reference.to_string(),
         digest: reference.digest,
         verdict: "unknown",
-        reasons: vec![ReasonView {
-            code: error.code().into(),
-            obligation: None,
-            found: chain(error),
-            wanted: "the artifact's manifest".into(),
-            hint: error.hint().unwrap_or_default(),
-        }],
+        policy: None,
+        trust_root: None,
+        decided_at: None,
+        obligations: Vec::new(),
+        reasons: vec![ReasonView::unresolved(error)],
         evidence: Vec::new(),
         gaps: Vec::new(),
         source: None,
@@ -263,6 +316,13 @@ fn text(view: &View) -> String {
     field("source", &view.source);
     field("revision", &view.revision);
     field("commit", &view.commit);
+    if let Some(policy) = &view.policy {
+        text.push_str(&format!("  {:<9} {}\n", "policy", policy.line()));
+        if let Some(root) = &view.trust_root {
+            text.push_str(&format!("  {:<9} {}\n", "root", root.line()));
+        }
+        text.push_str(&obligations::table(&view.obligations));
+    }
     for reason in &view.reasons {
         text.push_str(&format!("\n{}", reason.text()));
     }

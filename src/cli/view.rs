@@ -10,7 +10,7 @@ use crate::{
     flow::error::Error,
     model::{
         bundle::{
-            lock::{Locked, Unresolved},
+            lock::{LockFailure, Locked, Unresolved},
             need::Need,
             problem::{Problem, Severity},
         },
@@ -38,6 +38,8 @@ pub struct Failure {
     hint: Option<String>,
     /// Each failure, when the error is several.
     details: Vec<String>,
+    /// The charts and images that did not meet the demands on the lock.
+    unresolved: Vec<LockFailureView>,
     /// The problems of the input, when those are the error.
     problems: Vec<ProblemView>,
     /// Why it was not accepted, when that is the error.
@@ -61,6 +63,10 @@ impl Failure {
             causes,
             hint: error.hint(),
             details: error.details(),
+            unresolved: match error {
+                Error::Lock { failures, .. } => failures.iter().map(LockFailureView::new).collect(),
+                _ => Vec::new(),
+            },
             problems,
             reasons: reasons(error),
             exit_code,
@@ -166,6 +172,28 @@ impl UnresolvedView {
     }
 }
 
+/// One chart or image that did not meet the demands on the lock.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LockFailureView {
+    /// Where the manifests name it.
+    #[serde(flatten)]
+    need: NeedView,
+    /// What is wrong with it.
+    reason: String,
+    /// Whether trying again cannot help.
+    certain: bool,
+}
+
+impl LockFailureView {
+    fn new(failure: &LockFailure) -> Self {
+        Self {
+            need: NeedView::new(&failure.need),
+            reason: failure.reason.clone(),
+            certain: failure.certain,
+        }
+    }
+}
+
 /// Where the manifests name a chart or an image.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct NeedView {
@@ -173,8 +201,10 @@ pub struct NeedView {
     kind: &'static str,
     /// The reference as written.
     reference: String,
-    /// The file.
+    /// The file, relative to the bundle.
     file: String,
+    /// The line, from 1.
+    line: Option<u32>,
     /// The object.
     object: String,
     /// The YAML path.
@@ -187,6 +217,7 @@ impl NeedView {
             kind: need.kind.name(),
             reference: need.reference.clone(),
             file: need.file.to_string(),
+            line: Some(need.at.line).filter(|line| *line > 0),
             object: need.object.to_string(),
             path: need.path.clone(),
         }
@@ -211,6 +242,9 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("publish", schema_for!(super::publish::View)),
         ("verify", schema_for!(super::verify::View)),
         ("inspect", schema_for!(super::inspect::View)),
+        ("policy-check", schema_for!(super::policy::check::View)),
+        ("policy-init", schema_for!(super::policy::init::View)),
+        ("policy-test", schema_for!(super::policy::test::View)),
         ("pull", schema_for!(super::pull::View)),
         ("diff", schema_for!(super::diff_report::View)),
         ("sign", schema_for!(super::sign::View)),

@@ -8,7 +8,7 @@ use std::{
     cmp::Reverse,
     ffi::OsStr,
     fs::{self, DirBuilder, DirEntry, File, FileType, Metadata, OpenOptions},
-    io,
+    io::{self, Read as _},
     os::unix::{
         ffi::OsStrExt as _,
         fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
@@ -76,6 +76,22 @@ pub fn open(path: &Path) -> io::Result<(File, select::File)> {
     match describe(&file.metadata()?) {
         Kind::File(found) => Ok((file, found)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file any more")),
+    }
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// Of the file system; [`io::ErrorKind::FileTooLarge`].
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        true => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {limit} bytes"),
+        )),
+        false => Ok(bytes),
     }
 }
 

@@ -347,7 +347,7 @@ async fn keep(
     planned: Option<Digest>,
     edit: impl Fn(Option<&[u8]>) -> Result<Option<Edit>>,
 ) -> Result<u64> {
-    let (mut now, mut writes) = (first, 0);
+    let (mut now, mut writes, mut conditional) = (first, 0, true);
     let mut uploaded: BTreeSet<Digest> = planned.into_iter().collect();
     for _ in 0..MAX_ROUNDS {
         let Some(next) = edit(now.as_ref().map(|fetched| fetched.bytes.as_ref()))? else {
@@ -359,14 +359,16 @@ async fn keep(
             store.put_blob(config, None).await?;
         }
         let expect = match &now {
+            _ if !conditional => Expect::Anything,
             None => Expect::Absent,
             Some(Fetched { etag: Some(etag), .. }) => Expect::Unchanged { etag: etag.clone() },
             Some(_) => Expect::Anything,
         };
+        let mut refused = false;
         let key = Key::Tag(tag.clone());
         match store.put_manifest(&key, next.media_type, next.manifest, &expect).await {
             Ok(_) => writes += 1,
-            Err(RegistryError { fault: Fault::PreconditionFailed, .. }) => {}
+            Err(RegistryError { fault: Fault::PreconditionFailed, .. }) => refused = true,
             Err(error) if needs_config(&error, &next.config) => {
                 if let Some(config) = &next.config {
                     store.put_blob(config, None).await?;
@@ -374,7 +376,11 @@ async fn keep(
             }
             Err(error) => return Err(error.into()),
         }
-        now = store.manifest(&Key::Tag(tag.clone())).await?;
+        let next = store.manifest(&Key::Tag(tag.clone())).await?;
+        let seen = |found: &Option<Fetched>| found.as_ref().map(|found| found.descriptor.digest);
+        // Refused although nobody wrote: its conditions cannot be relied on.
+        conditional &= !(refused && seen(&next) == seen(&now));
+        now = next;
     }
     Err(Error::Contended { tag: tag.to_string() })
 }

@@ -72,7 +72,9 @@ pub async fn attest(
 fn refuse_hidden_signature(artifact: &Artifact, gathered: &Gathered) -> Result<()> {
     let of_type = |format: Format| {
         gathered.findings().any(|finding| {
-            finding.format == format && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
+            finding.format == format
+                && gathered.shelf.is_in_place(finding)
+                && finding.predicate_type.as_deref() == Some(uris::SIGNATURE)
         })
     };
     if of_type(Format::Bundle) {

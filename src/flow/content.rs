@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::{
     edge::files,
     model::{
-        artifact::manifest::Descriptor,
+        artifact::manifest::{self, Descriptor},
         bundle::{
             bounds::{Bounds, Tally},
             check,
@@ -61,12 +61,7 @@ pub struct File<'a> {
 /// [`Error::Usage`] when there is none to choose; [`ExtractError::TooLarge`].
 pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
     artifact.content.intact()?;
-    let layer = artifact.content.layers.first().ok_or_else(|| {
-        Error::usage(
-            format!("`{}` has no layer", artifact.digest()),
-            "an image index or an empty artifact holds no bundle; name one that was published",
-        )
-    })?;
+    let layer = artifact.content.layers.first().ok_or_else(|| no_layer(artifact))?;
     match layer.size > limit {
         true => {
             let (digest, size) = (layer.digest, layer.size);
@@ -74,6 +69,20 @@ pub fn layer(artifact: &Artifact, limit: u64) -> Result<&Descriptor> {
         }
         false => Ok(layer),
     }
+}
+
+fn no_layer(artifact: &Artifact) -> Error {
+    let entries = manifest::entries(&artifact.manifest.bytes).unwrap_or_default();
+    let digest = artifact.digest();
+    if entries.is_empty() {
+        let hint = "an empty artifact holds no bundle; name one that was published";
+        return Error::usage(format!("`{digest}` has no layer"), hint);
+    }
+    let some: Vec<_> = entries.iter().take(3).map(|entry| format!("`@{}`", entry.digest)).collect();
+    Error::usage(
+        format!("`{digest}` is an index of {} manifest(s) and holds no bundle", entries.len()),
+        format!("name one of them by its digest, such as {}", some.join(", ")),
+    )
 }
 
 /// Fetches the layer of an artifact; its digest is right when this returns.
@@ -129,6 +138,23 @@ pub fn visit(
     Ok(())
 }
 
+/// The files of a layer that are read as manifests: by their names, and because a
+/// kustomization names them. Blocks.
+///
+/// # Errors
+/// As [`visit`].
+pub fn manifests(layer: &Path) -> Result<impl Fn(&RelPath) -> bool> {
+    let mut named = BTreeSet::new();
+    let limit = Bounds::default().references;
+    visit(layer, check::is_kustomization, |file| {
+        // So many that the judgement ends with their number.
+        if let Some(bytes) = file.bytes.filter(|_| named.len() <= limit) {
+            named.extend(check::named_manifests(file.path, bytes));
+        }
+    })?;
+    Ok(move |path: &RelPath| check::is_manifest(path) || named.contains(path))
+}
+
 /// What is inside an artifact.
 #[derive(Debug)]
 pub struct Inside {
@@ -144,12 +170,19 @@ pub struct Inside {
 /// # Errors
 /// As [`fetch`] and [`visit`], and when it holds more than a bundle may.
 pub async fn inside(artifact: &Artifact) -> Result<Inside> {
-    let layer = fetch(artifact).await?;
+    look_inside(fetch(artifact).await?).await
+}
+
+/// [`inside`] of a layer that was fetched.
+///
+/// # Errors
+/// As [`inside`].
+pub async fn look_inside(layer: NamedTempFile) -> Result<Inside> {
     let judged = tokio::task::spawn_blocking(move || {
         let options =
             check::Options { allow_secrets: true, needs: true, bounds: Bounds::default() };
         let (mut facts, mut paths, mut tally) = (Vec::new(), BTreeSet::new(), Tally::default());
-        visit(layer.path(), check::is_manifest, |file| {
+        visit(layer.path(), manifests(layer.path())?, |file| {
             paths.insert(file.path.clone());
             if let Some(bytes) = file.bytes {
                 let found = check::read_file(file.path, bytes, tally.keep(&options));

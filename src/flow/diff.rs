@@ -19,6 +19,7 @@ use crate::{
         bundle::{
             bounds::{Bounds, Keep},
             canonical::{self, Canonical},
+            charts::Sources,
             check::{self, FileFacts},
             diff::{self, Diff, File, Named, Object, Side},
             object,
@@ -54,38 +55,63 @@ pub enum Input {
     Directory(PathBuf),
 }
 
-/// Compares two bundles, and tells `watch` how far it is.
+/// Why two bundles cannot be compared.
+#[derive(Debug)]
+pub struct Failure {
+    /// The directory it is about, where it is about one.
+    pub directory: Option<PathBuf>,
+    /// What is wrong.
+    pub error: Error,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { directory: None, error }
+    }
+}
+
+/// Compares two bundles, and tells `watch` how far it is. Directories are packed
+/// with `options`, as far as those are not for publishing only.
 ///
 /// # Errors
 /// [`Error::Problems`] for a directory that cannot be published; what keeps an
-/// artifact from being read.
+/// artifact from being read. What is wrong with `from` is told first.
 pub async fn diff(
     registries: &Registries,
     from: &Input,
     to: &Input,
+    options: &Options,
     watch: &Watch,
-) -> Result<Diff> {
+) -> Result<Diff, Failure> {
     watch(Event::Step("reading"));
-    let (from, to) = futures::try_join!(side(registries, from), side(registries, to))?;
+    let (from, to) = futures::join!(side(registries, from, options), side(registries, to, options));
+    let (from, to) = (from?, to?);
     watch(Event::Step("comparing"));
     let compared = tokio::task::spawn_blocking(move || diff::diff(&from, &to)).await;
-    compared.map_err(|error| Error::Internal(error.to_string()))
+    Ok(compared.map_err(|error| Error::Internal(error.to_string()))?)
 }
 
-async fn side(registries: &Registries, input: &Input) -> Result<Side> {
-    let layer = match input {
-        Input::Artifact(reference) => {
-            content::fetch(&verify::resolve(registries, reference).await?).await?
+async fn side(registries: &Registries, input: &Input, options: &Options) -> Result<Side, Failure> {
+    let fetched = async {
+        match input {
+            Input::Artifact(reference) => {
+                content::fetch(&verify::resolve(registries, reference).await?).await
+            }
+            Input::Directory(path) => packed(path, options).await,
         }
-        Input::Directory(path) => packed(path).await?,
     };
+    let directory = match input {
+        Input::Directory(path) => Some(path.clone()),
+        Input::Artifact(_) => None,
+    };
+    let layer = fetched.await.map_err(|error| Failure { directory, error })?;
     let side = tokio::task::spawn_blocking(move || read(layer.path())).await;
-    side.map_err(|error| Error::Internal(error.to_string()))?
+    Ok(side.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
 /// The layer that publishing the directory would push.
-async fn packed(path: &Path) -> Result<NamedTempFile> {
-    let options = Options { check: JUDGED, ..Options::default() };
+async fn packed(path: &Path, options: &Options) -> Result<NamedTempFile> {
+    let options = Options { check: JUDGED, ..options.clone() };
     // Two sides at once have no one number of bytes to show.
     let unwatched: Watch = Arc::new(|_| {});
     let packed = pack::beside(pack::Input::at(path)?, options, &unwatched).await?;
@@ -101,7 +127,7 @@ async fn packed(path: &Path) -> Result<NamedTempFile> {
 fn read(layer: &Path) -> Result<Side> {
     let mut gathered = Gathered::default();
     let mut full = Ok(());
-    content::visit(layer, check::is_manifest, |file| {
+    content::visit(layer, content::manifests(layer)?, |file| {
         if full.is_ok() {
             full = gathered.add(&file);
         }
@@ -150,6 +176,7 @@ impl Gathered {
     /// check of all files together says.
     fn finish(mut self) -> Side {
         let judged = check::judge(self.facts, &self.paths.iter().collect(), &JUDGED);
+        let sources = Sources::of(judged.objects.iter());
         let mut side = Side::default();
         for found in &judged.objects {
             let left = self.objects.entry(found.file().clone()).or_default();
@@ -157,7 +184,7 @@ impl Gathered {
                 canonical.id == found.id() && canonical.api_version == found.api_version()
             };
             let canonical = left.iter().position(same).and_then(|at| left.remove(at));
-            side.objects.extend(canonical.map(|(_, yaml)| compared(found, yaml)));
+            side.objects.extend(canonical.map(|(_, yaml)| compared(found, &sources, yaml)));
         }
         // What is left in a file is no object of the cluster: a patch, or a
         // kustomization.
@@ -169,8 +196,8 @@ impl Gathered {
     }
 }
 
-fn compared(found: &object::Object, yaml: String) -> Object {
-    let charts = found.chart().into_iter().map(|chart| Named {
+fn compared(found: &object::Object, sources: &Sources<'_>, yaml: String) -> Object {
+    let charts = sources.named(found).into_iter().map(|chart| Named {
         name: chart.name,
         reference: chart.version.unwrap_or_else(|| "(any version)".to_owned()),
     });

@@ -9,8 +9,12 @@
 //! Nothing here fails as a whole: what cannot be read becomes a [`Gap`] or an
 //! unread finding, which lets the verdict be *unknown* rather than *unsigned*.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -20,7 +24,7 @@ use tokio::{
 use crate::{
     edge::registry::{Fault, Fetched, Key, Limits, Referrers, RegistryError, Store},
     model::{
-        artifact::manifest::Descriptor,
+        artifact::manifest::{self, Descriptor},
         digest::Digest,
         evidence::{self, Finding, Format, Found, Outcome, Trust},
         policy::{Exhibit, Gap},
@@ -43,14 +47,81 @@ const SMALL: u64 = 16 << 10;
 /// known which of them are read, in bytes.
 const LEGACY_TEXT: usize = 16 << 20;
 
-/// Who looks at a statement while its bytes are there. It runs on a worker of
-/// its own, under the deadline of the gathering: what it is shown, anybody may
-/// have written.
-pub type Examine = Arc<dyn Fn(&Found) -> Exhibit + Send + Sync>;
+/// Who looks at a statement while its bytes are there, and who keeps them. It
+/// runs on a worker of its own, under the deadline of the gathering: what it is
+/// shown, anybody may have written.
+#[derive(Clone)]
+pub struct Examine {
+    look: Arc<dyn Fn(&Found) -> Exhibit + Send + Sync>,
+    kept: Option<Arc<Mutex<Kept>>>,
+}
+
+impl Examine {
+    /// Looks, and keeps nothing.
+    pub fn by(look: impl Fn(&Found) -> Exhibit + Send + Sync + 'static) -> Self {
+        Self { look: Arc::new(look), kept: None }
+    }
+
+    /// Also keeps every byte that is read.
+    pub fn keeping(self, kept: Arc<Mutex<Kept>>) -> Self {
+        Self { kept: Some(kept), ..self }
+    }
+
+    /// Looks at one statement.
+    pub fn look(&self, found: &Found) -> Exhibit {
+        (self.look)(found)
+    }
+
+    fn keep(&self, fetched: &Fetched) {
+        self.keeper(|kept| kept.manifest(fetched));
+    }
+
+    fn keeper(&self, change: impl FnOnce(&mut Kept)) {
+        if let Some(kept) = &self.kept {
+            change(&mut kept.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
 
 /// Looks at statements without a policy: whose they are.
 pub fn recognise(subject: Digest, trust: Trust) -> Examine {
-    Arc::new(move |found| Exhibit::recognised(evidence::check(&subject, &trust, found).finding))
+    Examine::by(move |found| Exhibit::recognised(evidence::check(&subject, &trust, found).finding))
+}
+
+/// The most bytes that are kept of a decision.
+const MAX_KEPT: usize = 256 << 20;
+
+/// What a decision rests on, to be decided again from it.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Manifests and what they hold, by their digests.
+    pub blobs: BTreeMap<Digest, Bytes>,
+    /// The manifests that may hold statements, in the order they were read.
+    pub manifests: Vec<Digest>,
+    size: usize,
+    /// Whether there was more than is kept.
+    pub over: bool,
+}
+
+impl Kept {
+    /// Keeps a manifest that may hold statements.
+    fn manifest(&mut self, fetched: &Fetched) {
+        let digest = fetched.descriptor.digest;
+        if !self.manifests.contains(&digest) {
+            self.manifests.push(digest);
+        }
+        self.blob(digest, fetched.bytes.clone());
+    }
+
+    /// Keeps bytes whose digest was checked.
+    pub fn blob(&mut self, digest: Digest, bytes: Bytes) {
+        if self.size.saturating_add(bytes.len()) > MAX_KEPT {
+            self.over = true;
+        } else if !self.blobs.contains_key(&digest) {
+            self.size += bytes.len();
+            self.blobs.insert(digest, bytes);
+        }
+    }
 }
 
 /// Everything that was found about a digest.
@@ -77,6 +148,20 @@ pub struct Shelf {
     pub index: Option<Fetched>,
     /// What stands at cosign's `.sig` tag.
     pub signatures: Option<Fetched>,
+}
+
+impl Shelf {
+    /// Whether a statement is where readers look for one of its format: legacy
+    /// signatures at the `.sig` tag only, and everything else anywhere but
+    /// there. Others may hang the same layers elsewhere, where cosign and Flux
+    /// do not find them.
+    pub fn is_in_place(&self, finding: &Finding) -> bool {
+        let at_tag = self
+            .signatures
+            .as_ref()
+            .is_some_and(|fetched| fetched.descriptor.digest == finding.manifest);
+        at_tag == (finding.format == Format::LegacySignature)
+    }
 }
 
 /// Gathers and checks every statement about `subject`.
@@ -130,6 +215,7 @@ pub async fn gather(
         [(Format::LegacySignature, signatures), (Format::LegacyAttestation, attestations)]
     {
         if let Some(fetched) = gathered.legacy(format, read) {
+            examine.keep(&fetched);
             let found = attachment::holders(&fetched.bytes, limits.statements);
             legacy.push((fetched.descriptor.digest, found));
         }
@@ -137,10 +223,7 @@ pub async fn gather(
     let spots = gathered.choose(legacy, referrers, limits);
     let exhibits = reader.statements(&spots).await;
     gathered.exhibits.extend(exhibits);
-    // What is shown must not depend on how digests happen to fall.
-    gathered.exhibits.sort_by(|Exhibit { finding: a, .. }, Exhibit { finding: b, .. }| {
-        (a.format, &a.predicate_type, a.manifest).cmp(&(b.format, &b.predicate_type, b.manifest))
-    });
+    gathered.sort();
     gathered
 }
 
@@ -195,7 +278,13 @@ impl Reader<'_> {
             let fault = Fault::TimedOut(self.limits.gather);
             return Err(RegistryError::new("read a referrer", fault));
         };
-        let found = |fetched: Fetched| attachment::holders(&fetched.bytes, self.limits.statements);
+        let found = |fetched: Fetched| {
+            let found = attachment::holders(&fetched.bytes, self.limits.statements);
+            if !found.0.is_empty() {
+                self.examine.keep(&fetched);
+            }
+            found
+        };
         Ok(read?.map(found))
     }
 
@@ -257,10 +346,11 @@ impl Reader<'_> {
             Ok(Err(error)) => return failed(outcome(&error)),
             Err(_) => return failed(self.late()),
         };
+        self.examine.keeper(|kept| kept.blob(layer.digest, bytes.clone()));
         let legacy = holder.legacy().cloned().unwrap_or_default();
         let found = Found { format, manifest, bytes: bytes.to_vec(), legacy };
-        let examine = Arc::clone(self.examine);
-        let examined = tokio::task::spawn_blocking(move || examine(&found));
+        let examine = self.examine.clone();
+        let examined = tokio::task::spawn_blocking(move || examine.look(&found));
         match timeout_at(self.until, examined).await {
             Ok(Ok(exhibit)) => exhibit,
             Ok(Err(_)) => failed(Outcome::Invalid("it could not be examined".into())),
@@ -290,6 +380,15 @@ async fn read_tag(store: &Store, tag: Tag) -> Result<Option<Fetched>, RegistryEr
 }
 
 impl Gathered {
+    /// Puts the statements into an order that does not depend on how digests
+    /// happen to fall.
+    pub fn sort(&mut self) {
+        self.exhibits.sort_by(|Exhibit { finding: a, .. }, Exhibit { finding: b, .. }| {
+            let key = |f: &Finding| (f.format, f.predicate_type.clone(), f.manifest);
+            key(a).cmp(&key(b))
+        });
+    }
+
     /// What checking each statement came to.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.exhibits.iter().map(|exhibit| &exhibit.finding)
@@ -360,7 +459,7 @@ impl Gathered {
         match read {
             // What is no index there is somebody's artifact, not a list.
             Ok(Some(fetched)) => {
-                let entries = attachment::entries(&fetched.bytes).unwrap_or_default();
+                let entries = manifest::entries(&fetched.bytes).unwrap_or_default();
                 self.shelf.index = Some(fetched);
                 entries
             }

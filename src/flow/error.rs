@@ -1,14 +1,14 @@
 //! What a flow fails with, and which exit code that is.
 
-use std::io;
+use std::{fmt, io, path::PathBuf};
 
 use crate::{
     edge::{
-        registry::{Fault, RegistryError},
+        registry::{Fault, RegistryError, Zone},
         signer::SignerError,
     },
     model::{
-        bundle::{lock::LockFailure, problem::Problem, unpack::UnpackError},
+        bundle::{lock::LockFailure, need::Need, problem::Problem, unpack::UnpackError},
         policy::Verdict,
         reference::ReferenceError,
         statement::attachment::AppendError,
@@ -91,17 +91,46 @@ pub enum Error {
     #[error("`{}` was not accepted", .0.subject())]
     Verdict(Box<Verdict>),
     /// Charts or images did not meet the demands on the lock.
-    #[error("{} not as the lock demands", match .0.len() {
-        1 => "1 chart or image is".to_owned(),
-        n => format!("{n} charts and images are"),
-    })]
-    Lock(Vec<LockFailure>),
+    #[error("{} {demand}", counted(failures.len()))]
+    Lock {
+        /// What was demanded.
+        demand: Demand,
+        /// What does not meet it.
+        failures: Vec<LockFailure>,
+        /// The directory that the files are in, as it was typed.
+        below: PathBuf,
+    },
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// What can be demanded of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// `--lock require`: everything resolves.
+    Resolved,
+    /// `--require-pinned`: the manifests carry every digest.
+    Pinned,
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Demand::Resolved => "not resolved, as `--lock require` demands",
+            Demand::Pinned => "not pinned by digest, as `--require-pinned` demands",
+        })
+    }
+}
+
+fn counted(count: usize) -> String {
+    match count {
+        1 => "1 chart or image is".to_owned(),
+        count => format!("{count} charts and images are"),
+    }
 }
 
 /// A registry error whose action is said by [`Error`] and whose fault is the
@@ -161,7 +190,7 @@ impl Error {
                 | ExtractError::Unwritable { .. }
                 | ExtractError::Write { .. } => Class::Usage,
             },
-            Error::Lock(failures) => match failures.iter().all(|failure| failure.certain) {
+            Error::Lock { failures, .. } => match failures.iter().all(|failure| failure.certain) {
                 true => Class::Usage,
                 false => Class::Unknown,
             },
@@ -191,16 +220,17 @@ impl Error {
 
     /// Each failure, when the error is several.
     pub fn details(&self) -> Vec<String> {
+        let Error::Lock { failures, below, .. } = self else { return Vec::new() };
         let line = |LockFailure { need, reason, .. }: &LockFailure| {
-            format!(
-                "`{}` ({}, {}, `{}`): {reason}",
-                need.reference, need.file, need.object, need.path
-            )
+            let file = below.join(need.file.as_str());
+            let line = match need.at.line {
+                0 => String::new(),
+                line => format!(":{line}"),
+            };
+            let Need { reference, object, path, .. } = need;
+            format!("`{reference}` ({}{line}, {object}, `{path}`): {reason}", file.display())
         };
-        match self {
-            Error::Lock(failures) => failures.iter().map(line).collect(),
-            _ => Vec::new(),
-        }
+        failures.iter().map(line).collect()
     }
 
     /// What to do next, when there is something to say.
@@ -229,6 +259,16 @@ impl Error {
                 Some("check the spelling, and that it was published here".into())
             }
             Error::Signer(error) => signer_hint(error).map(Into::into),
+            Error::Lock { demand: Demand::Resolved, .. } => Some(
+                "mend what the manifests name, or what keeps it from being read; `--lock resolve` \
+                 publishes all the same and lists what is not resolved"
+                    .into(),
+            ),
+            Error::Lock { demand: Demand::Pinned, .. } => Some(
+                "write the digest beside each, such as `nginx:1.27@sha256:…`; without \
+                 `--require-pinned` the table of the lock shows what each resolves to"
+                    .into(),
+            ),
             Error::Pack(super::pack::PackError::Unreadable { .. }) => {
                 Some("give a directory, a file, or `-` for standard input".into())
             }
@@ -331,6 +371,7 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
              immutability rule, and move other tags only where it allows that"
                 .into()
         }
+        Fault::OutOfReach { .. } => return private_hint(fault),
         Fault::Refused(_) => {
             "if a token server on another host is meant, name it with `--token-realm HOST`".into()
         }
@@ -351,6 +392,17 @@ pub(super) fn registry_hint(fault: &Fault) -> Option<String> {
         Fault::Local(error) => local_hint(error.kind())?.into(),
         _ => return None,
     })
+}
+
+/// What to do about a host that nobody named who may name it. Nothing helps
+/// against link-local space.
+pub(super) fn private_hint(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::OutOfReach { host, zone, .. } if *zone != Zone::LinkLocal => {
+            Some(format!("if it is to be asked all the same, give `--private-host {host}`"))
+        }
+        _ => None,
+    }
 }
 
 /// What to do about a connection that failed; the libraries say why in words only.

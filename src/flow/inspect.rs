@@ -3,15 +3,24 @@
 
 use crate::{
     edge::registry::Registries,
-    model::{evidence::key::PublicKey, reference::Reference, text::chain},
+    model::{evidence::key::PublicKey, policy::Policy, reference::Reference, text::chain},
 };
 
 use super::{
     content::{self, Inside},
     discover::{self, Gathered},
     error::Result,
-    verify::{self, Artifact},
+    verify::{self, Artifact, Case},
 };
+
+/// Whose statements are told apart from those of others.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// Whoever holds one of these keys.
+    Keys(Vec<PublicKey>),
+    /// Whomever a policy names.
+    Policy(Box<Policy>),
+}
 
 /// What was found.
 #[derive(Debug)]
@@ -32,10 +41,13 @@ pub struct Inspection {
 pub async fn inspect(
     registries: &Registries,
     reference: &Reference,
-    keys: &[PublicKey],
+    known: Known,
 ) -> Result<Inspection> {
     let artifact = verify::resolve(registries, reference).await?;
-    let examine = discover::recognise(*artifact.digest(), keys.to_vec().into());
+    let examine = match known {
+        Known::Keys(keys) => discover::recognise(*artifact.digest(), keys.into()),
+        Known::Policy(policy) => Case::examiner(*policy, reference, &artifact),
+    };
     let (gathered, inside) = futures::join!(
         discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()),
         content::inside(&artifact),

@@ -7,6 +7,10 @@
 //! unresolved and stops nothing. Whether an incomplete lock is acceptable is
 //! the caller's decision ([`Lock::require`]). A reference that carries its
 //! digest is taken at its word: nothing is asked.
+//!
+//! Whoever can change a manifest chooses the hosts. So only a mirror counts as
+//! named by the user here; what else the user named, the edge knows
+//! ([`NamedBy::Content`]). Nobody makes a CI job ask machines of its network.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,7 +28,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
-    edge::registry::{Fault, Registries, RegistryError, Store},
+    edge::registry::{Fault, NamedBy, Registries, RegistryError, Store},
     model::{
         bundle::{
             chart_index::{self, ChartIndex, Entry, IndexError, MAX_INDEX, PickError},
@@ -39,7 +43,7 @@ use crate::{
     },
 };
 
-use super::progress::Progress;
+use super::{error, progress::Progress};
 
 /// The most tags that are listed to find a version in a range.
 const MAX_TAGS: usize = 100_000;
@@ -209,7 +213,12 @@ impl Failure {
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        Self { reason: format!("could not {}", chain(&error)), absent: error.is_not_found() }
+        let absent = error.is_not_found();
+        let mut reason = format!("could not {}", chain(&error));
+        if let Some(hint) = error::private_hint(&error.fault) {
+            reason.push_str(&format!("; {hint}"));
+        }
+        Self { reason, absent }
     }
 }
 
@@ -273,21 +282,23 @@ impl<'a> Desk<'a> {
     }
 
     /// The repository to read for `path` of `host`.
-    fn store(&self, host: &str, path: &str) -> Result<Store, Failure> {
-        let (host, path) = mirror::repository(&self.options.mirrors, host, path);
+    async fn store(&self, host: &str, path: &str) -> Result<Store, Failure> {
+        let mirrors = &self.options.mirrors;
+        let (host, path) = mirror::repository(mirrors, host, path);
         let repository = Repository::new(&host, &path).map_err(Failure::absent)?;
-        Ok(self.registries.open(&Place::Registry(repository))?)
+        let by = named_by(mirror::is_mirror(mirrors, repository.host()));
+        Ok(self.registries.open_as(&repository, by).await?)
     }
 
     async fn tag(&self, host: &str, path: &str, tag: &str) -> Result<Digest, Failure> {
         let name: Tag = tag.parse().map_err(Failure::absent)?;
-        let digest = self.store(host, path)?.resolve(&name).await?;
+        let digest = self.store(host, path).await?.resolve(&name).await?;
         digest.ok_or_else(|| Failure::absent(format!("`{host}/{path}` has no tag `{tag}`")))
     }
 
     async fn range(&self, host: &str, path: &str, range: &str) -> Answer {
         let constraint = Constraint::parse(range).map_err(Failure::absent)?;
-        let tags = self.store(host, path)?.tags(MAX_TAGS).await?;
+        let tags = self.store(host, path).await?.tags(MAX_TAGS).await?;
         let tag = pick_tag(&constraint, &tags).ok_or_else(|| {
             Failure::absent(format!("no tag of `{host}/{path}` matches `{range}`"))
         })?;
@@ -299,7 +310,7 @@ impl<'a> Desk<'a> {
         let index = self.indexes.get(repository).cloned();
         let index = index.ok_or_else(|| Failure::unknown("its repository was not read"))?.await?;
         let entry = index.pick(chart, range)?;
-        let base = Url::parse(repository).map_err(|_| not_a_url(repository))?;
+        let base = Url::parse(repository).map_err(|_| not_a_url())?;
         let url = entry.url(&base).map_err(Failure::unknown)?;
         let version = (range != Some(&entry.version)).then(|| entry.version.clone());
         if let Some(digest) = entry.digest {
@@ -308,11 +319,8 @@ impl<'a> Desk<'a> {
         match url.scheme() {
             "http" | "https" => {
                 let read = mirror::url(&self.options.mirrors, &url);
-                // A mirror's host was named by the user, the archive's only by
-                // the index.
-                let index = mirror::url(&self.options.mirrors, &base);
-                let named_by = if read == url { &index } else { &read };
-                let hashed = self.registries.hash(&read, named_by, self.options.max_chart);
+                let by = named_by(mirror::is_mirror_url(&self.options.mirrors, &read));
+                let hashed = self.registries.hash(&read, by, self.options.max_chart);
                 let (digest, _) = self.limited(hashed).await??;
                 Ok(Found { digest, uri: recorded(&url), version })
             }
@@ -346,6 +354,11 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Who named the host that is read.
+fn named_by(is_mirror: bool) -> NamedBy {
+    if is_mirror { NamedBy::User } else { NamedBy::Content }
+}
+
 /// Reads under the time limit of one read.
 async fn limited<T>(limit: Duration, read: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::time::timeout(limit, read).await.map_err(|_| {
@@ -365,15 +378,16 @@ async fn read_index(
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .and_then(|url| chart_index::index_url(&url))
-        .ok_or_else(|| not_a_url(repository))?;
+        .ok_or_else(not_a_url)?;
     let read = mirror::url(&options.mirrors, &url);
+    let by = named_by(mirror::is_mirror_url(&options.mirrors, &read));
     let mut size = (SMALL_INDEX, 1);
     loop {
         let (limit, permits) = size;
         // The semaphore is never closed; a missing permit would only mean more
         // memory.
         let _permit = memory.acquire_many(permits).await.ok();
-        match limited(options.time_limit, registries.get(&read, limit)).await? {
+        match limited(options.time_limit, registries.get(&read, by, limit)).await? {
             Ok(bytes) => return parse_index(bytes, charts).await,
             Err(RegistryError { fault: Fault::TooLarge { .. }, .. }) if limit < MAX_INDEX => {
                 size = (MAX_INDEX, SMALL_INDEXES);
@@ -390,8 +404,9 @@ async fn parse_index(bytes: Bytes, charts: BTreeSet<String>) -> Result<ChartInde
     parsed.map_err(|error: IndexError| Failure::unknown(error))
 }
 
-fn not_a_url(repository: &str) -> Failure {
-    Failure::absent(format!("`{repository}` is not an http or https URL"))
+/// The text itself is left out: what is no URL may hold anything.
+fn not_a_url() -> Failure {
+    Failure::absent("the URL of its repository is not an http or https URL")
 }
 
 /// The URL as it may be recorded: credentials and query (which can hold a

@@ -4,14 +4,17 @@
 pub mod attach;
 pub mod attest;
 pub mod content;
+pub mod deep;
 pub mod diff;
 pub mod discover;
 pub mod error;
+pub mod evidence_file;
 pub mod extract;
 pub mod inspect;
 pub mod keygen;
 pub mod lock;
 pub mod pack;
+pub mod policy;
 pub mod progress;
 pub mod publish;
 pub mod pull;

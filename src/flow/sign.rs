@@ -57,7 +57,11 @@ pub async fn sign(
     let artifact = verify::resolve(registries, reference).await?;
     let gathered = gather(registries, &artifact, keys).await?;
     let signed = |key: &SigningKey, format| {
-        gathered.findings().any(|finding| finding.format == format && signed_by(finding, key))
+        gathered.findings().any(|finding| {
+            finding.format == format
+                && gathered.shelf.is_in_place(finding)
+                && signed_by(finding, key)
+        })
     };
     let created = created();
     let name = reference.place.name();

@@ -6,7 +6,7 @@
 //! listings, the manifests of the statements, the statements; and one more for
 //! the layer where a policy compares the lock with what the manifests name.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::{
     edge::{
         clock,
-        registry::{BlobReader, Fault, Fetched, Key, Registries, RegistryError, Store},
+        registry::{Fault, Fetched, Key, Registries, RegistryError, Store},
     },
     model::{
         artifact::manifest::{Annotations, Descriptor},
@@ -34,11 +34,14 @@ use crate::{
 };
 
 use super::{
-    content,
-    discover::{self, Examine, Gathered},
+    content, deep,
+    discover::{self, Examine, Gathered, Kept},
     error::{Error, Result},
     lock::{self, LockOptions},
 };
+
+/// The largest layer that is kept with a decision, in bytes.
+const MAX_LAYER: u64 = 64 << 20;
 
 /// An artifact that was read: its manifest, at a digest that does not change
 /// any more.
@@ -137,12 +140,14 @@ pub struct Request {
     pub deep: bool,
     /// How charts and images are resolved again, for `lock: current`.
     pub lock: LockOptions,
+    /// Whether every byte that the decision rests on is kept.
+    pub keep: bool,
 }
 
 impl Request {
     /// A policy, nothing else.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, deep: false, lock: LockOptions::default() }
+        Self { policy, deep: false, lock: LockOptions::default(), keep: false }
     }
 }
 
@@ -156,10 +161,26 @@ pub struct Judged {
     pub rulings: Vec<Ruling>,
     /// Everything that was found.
     pub gathered: Gathered,
-    /// The artifact; `None` when its bytes are not what the digest names.
+    /// The artifact; `None` when its bytes are not what the digest names, and when
+    /// an earlier decision was replayed.
     pub artifact: Option<Artifact>,
+    /// The annotations of its manifest; none when its bytes are wrong.
+    pub annotations: Annotations,
     /// When it was judged.
     pub at: Timestamp,
+    /// What it rests on, when that was to be kept.
+    pub basis: Option<Basis>,
+}
+
+/// What a decision rests on.
+#[derive(Debug, Default)]
+pub struct Basis {
+    /// Every byte.
+    pub kept: Kept,
+    /// The artifact's layer, when a policy looked into it.
+    pub layer: Option<Digest>,
+    /// What charts and images resolved to, when a policy asked.
+    pub resolved: Option<Lock>,
 }
 
 /// Something that is judged: everything that a policy is told besides
@@ -209,10 +230,15 @@ impl Case {
         }
     }
 
+    /// Looks at statements by a policy, without judging them.
+    pub fn examiner(policy: Policy, reference: &Reference, artifact: &Artifact) -> Examine {
+        Arc::new(Self::new(policy, reference, artifact)).examine()
+    }
+
     /// Looks at statements by the policy.
-    fn examine(self: &Arc<Self>) -> Examine {
+    pub fn examine(self: &Arc<Self>) -> Examine {
         let (case, trust) = (Arc::clone(self), self.policy.trust());
-        Arc::new(move |found| {
+        Examine::by(move |found| {
             case.policy.exhibit(case.context(), evidence::check(&case.subject, &trust, found))
         })
     }
@@ -252,7 +278,9 @@ fn named(reference: &Reference) -> String {
     }
 }
 
-/// Verifies by a policy.
+/// Verifies by a policy. With `deep`, and always on a layout, the bytes of the
+/// config, the layers and, below an index, of everything are read and checked
+/// as well.
 ///
 /// # Errors
 /// Only what keeps the manifest from being read; everything after is a verdict.
@@ -266,19 +294,50 @@ pub async fn verify(
         Err(Error::Registry(cause)) => return wrong_bytes(reference, *cause),
         Err(error) => return Err(error),
     };
-    let Request { policy, deep, lock } = request;
+    let Request { policy, deep, lock, keep } = request;
     let case = Arc::new(Case::new(policy, reference, &artifact));
-    let examine = case.examine();
+    let kept = keep.then(|| Arc::new(Mutex::new(Kept::default())));
+    let examine = match &kept {
+        Some(kept) => case.examine().keeping(Arc::clone(kept)),
+        None => case.examine(),
+    };
     let gathered =
         discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()).await;
     let read = read_contents(registries, &artifact, &case.policy, &lock).await;
     let Decision { verdict, rulings } = case.judge(&gathered, read.reading());
     let deep = deep || matches!(reference.place, Place::Layout(_));
     let verdict = match verdict.kind() {
-        Kind::Accepted if deep => read_layers(&artifact, verdict).await,
+        Kind::Accepted if deep => deep::read(&artifact, verdict).await,
         _ => verdict,
     };
-    Ok(Judged { verdict, rulings, gathered, artifact: Some(artifact), at: case.now })
+    let basis = match kept {
+        Some(kept) => Some(basis(&artifact, &kept, read).await?),
+        None => None,
+    };
+    let annotations = case.annotations.clone();
+    Ok(Judged {
+        verdict,
+        rulings,
+        gathered,
+        artifact: Some(artifact),
+        annotations,
+        at: case.now,
+        basis,
+    })
+}
+
+/// Puts together what a decision rests on: the statements that were kept, the
+/// manifest, and what the policy read of the artifact itself.
+async fn basis(artifact: &Artifact, kept: &Mutex<Kept>, read: Inside) -> Result<Basis> {
+    let mut kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+    kept.blob(*artifact.digest(), artifact.manifest.bytes.clone());
+    let Inside::Read { current, .. } = read else {
+        return Ok(Basis { kept, ..Basis::default() });
+    };
+    let layer = content::layer(artifact, MAX_LAYER)?;
+    let bytes = artifact.store.blob(layer, MAX_LAYER).await?;
+    kept.blob(layer.digest, bytes);
+    Ok(Basis { kept, layer: Some(layer.digest), resolved: current })
 }
 
 /// What the artifact's own content says, as far as the policy wants to know.
@@ -336,41 +395,10 @@ fn wrong_bytes(reference: &Reference, cause: super::error::RegistryCause) -> Res
             rulings: Vec::new(),
             gathered: Gathered::default(),
             artifact: None,
+            annotations: Annotations::new(),
             at: clock::now(),
+            basis: None,
         }),
         _ => Err(Error::Registry(Box::new(cause))),
     }
-}
-
-/// Reads the config and every layer to the end.
-async fn read_layers(artifact: &Artifact, verdict: Verdict) -> Verdict {
-    let digest = *artifact.digest();
-    if let Err(error) = artifact.content.intact() {
-        let (what, why) = ("the artifact's layers".to_owned(), error.fault.to_string());
-        return Verdict::unread(digest, &Gap { what, why, cap: None });
-    }
-    for blob in artifact.content.config.iter().chain(&artifact.content.layers) {
-        match read_through(&artifact.store, blob).await {
-            Ok(()) => {}
-            Err(error) if error.is_wrong_bytes() => {
-                let found = format!("the blob `{}`: {}", blob.digest, error.fault);
-                return Verdict::wrong_bytes(digest, found);
-            }
-            Err(error) => {
-                let gap = Gap {
-                    what: format!("the blob `{}`", blob.digest),
-                    why: error.fault.to_string(),
-                    cap: None,
-                };
-                return Verdict::unread(digest, &gap);
-            }
-        }
-    }
-    verdict
-}
-
-async fn read_through(store: &Store, blob: &Descriptor) -> Result<(), RegistryError> {
-    let mut reader: BlobReader = store.open_blob(blob).await?;
-    while reader.chunk().await?.is_some() {}
-    Ok(())
 }

@@ -7,7 +7,7 @@
 //! `##[` stands anywhere in it (`ActionCommand.TryParseV2` and `TryParse`, which
 //! Azure's agent has as well for `##vso[`).
 
-use std::{borrow::Cow, error::Error, iter};
+use std::{borrow::Cow, error::Error, iter, ops::Range};
 
 /// How many characters of a foreign text are shown.
 const MAX_SHOWN: usize = 1000;
@@ -20,9 +20,10 @@ pub fn shown(text: &str) -> String {
     safe(text, MAX_SHOWN)
 }
 
-/// [`shown`] for a value in the message about it, which it must not drown.
+/// [`shown`] for a value in the message about it, which it must not drown: cut
+/// early, and without credentials should it be a reference that has some.
 pub fn brief(text: &str) -> String {
-    safe(text, MAX_BRIEF)
+    safe(&hidden_credentials(text), MAX_BRIEF)
 }
 
 fn safe(text: &str, max: usize) -> String {
@@ -98,6 +99,62 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// Where a user and a password stand in a URL or an image reference, up to the
+/// `@` behind them. A user alone is none before `ssh` and without a scheme,
+/// where it is often `git`; elsewhere it may be a token.
+pub fn credentials(text: &str) -> Option<Range<usize>> {
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = text.split_at_checked(start)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // A `/` in a password ends the authority at something that is no port.
+    let torn = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.bytes().all(|b| b.is_ascii_digit()));
+    let mut ats = rest.match_indices('@').map(|(at, _)| at);
+    let last = ats.rfind(|at| !is_digest_or_filled(rest.get(at + 1..).unwrap_or_default()))?;
+    let first = rest.find('@').unwrap_or(last);
+    let user = rest.get(..last).unwrap_or_default();
+    let open = matches!(scheme, "" | "ssh://" | "git+ssh://") && !user.contains(':');
+    ((first < authority.len() || torn) && !open).then(|| start..start + last + 1)
+}
+
+/// What stands behind the `@` of an image that is named by its digest, or will
+/// be once somebody filled it in.
+fn is_digest_or_filled(text: &str) -> bool {
+    let digest = text.split_once(':').is_some_and(|(algorithm, hex)| {
+        algorithm.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+')
+            && (algorithm.starts_with("sha")
+                || hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+    });
+    digest || text.starts_with("${") || text.starts_with("{{")
+}
+
+/// A URL or an image reference without [`credentials`].
+pub fn without_credentials(text: &str) -> String {
+    replaced(text, |_| String::new())
+}
+
+/// The same for a message about a reference, where one sees that they were
+/// there.
+pub fn hidden_credentials(text: &str) -> String {
+    replaced(text, |_| "…@".to_owned())
+}
+
+/// A line of a file with [`credentials`] in any of its words masked, so that
+/// everything behind them stays in its column.
+pub fn masked_credentials(line: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || "\"'`,;<>()[]".contains(c);
+    let masked = |hidden: &str| hidden.chars().map(|_| '*').collect();
+    line.split_inclusive(ends).map(|word| replaced(word, masked)).collect()
+}
+
+fn replaced(text: &str, with: impl Fn(&str) -> String) -> String {
+    let Some(found) = credentials(text) else { return text.to_owned() };
+    let (before, hidden) = (text.get(..found.start), text.get(found.clone()));
+    let after = text.get(found.end..).unwrap_or_default();
+    format!("{}{}{after}", before.unwrap_or_default(), with(hidden.unwrap_or_default()))
+}
+
 /// Characters that are not seen but act: controls, line and paragraph
 /// separators, and those that turn the direction of text or join it.
 pub fn is_hidden(c: char) -> bool {
@@ -109,6 +166,51 @@ pub fn is_hidden(c: char) -> bool {
 #[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_are_found_in_urls_and_references() {
+        let hex = "a".repeat(64);
+        for (text, bare) in [
+            ("https://user:hunter2@charts.example/stable", "https://charts.example/stable"),
+            (
+                "https://ghp_token@github.com/acme/shop?ref=v1",
+                "https://github.com/acme/shop?ref=v1",
+            ),
+            ("oci://user:hunter2@ghcr.io/a:1", "oci://ghcr.io/a:1"),
+            ("user:hunter2@ghcr.io/a:1", "ghcr.io/a:1"),
+            ("user:hun/ter2@ghcr.io/a:1", "ghcr.io/a:1"),
+            ("user:hun@ter2@ghcr.io/a:1", "ghcr.io/a:1"),
+            ("https://user:hun/ter2@charts.example/x", "https://charts.example/x"),
+            ("user:hunter2@ghcr.io", "ghcr.io"),
+            ("user:hunter2@sha.example:5000/a", "sha.example:5000/a"),
+            (&format!("u:hunter2@ghcr.io/a@sha256:{hex}"), &format!("ghcr.io/a@sha256:{hex}")),
+            ("ssh://git:hunter2@github.com/a", "ssh://github.com/a"),
+        ] {
+            assert_eq!(without_credentials(text), bare, "{text}");
+            let masked = masked_credentials(&format!("  url: '{text}' # why"));
+            assert!(!masked.contains("hun") && !masked.contains("token"), "{masked}");
+            assert_eq!(masked.chars().count(), text.chars().count() + 15, "{masked}");
+        }
+        for plain in [
+            "https://charts.example/stable",
+            "https://charts.example:8443/@scope/x",
+            "ghcr.io/a/b:1",
+            "registry:5000/a@b",
+            &format!("nginx:1.27@sha256:{hex}"),
+            &format!("a@sha256:{}", "b".repeat(12)),
+            &format!("q.io/a@blake3:{hex}"),
+            "nginx:1.27@${DIGEST}",
+            "{{ .Values.image }}:1@{{ .Values.digest }}",
+            "git@github.com:acme/shop.git",
+            "ssh://git@github.com/acme/shop.git",
+            "",
+            "@",
+        ] {
+            assert_eq!(hidden_credentials(plain), plain);
+        }
+        assert_eq!(hidden_credentials("user:hunter2@h/a"), "…@h/a");
+        assert_eq!(masked_credentials("a: [x, 'u:p@h/ä', y]"), "a: [x, '****h/ä', y]");
+    }
 
     #[test]
     fn nothing_acts_on_a_terminal_or_a_log() {

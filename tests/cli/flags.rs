@@ -10,11 +10,13 @@ const PUBLISH: [&str; 7] = ["publish", "config", ARTIFACT, "--key", "a.key", "--
 /// A flag that no test of the program names is one that nobody knows to work.
 #[test]
 fn every_flag_is_named_by_a_test() {
-    let files = fs::read_dir(root().join("tests/cli")).unwrap();
+    let folders = ["tests/cli", "tests/policy"];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
     let tests: String =
         files.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
     let program = sluicegate::cli::args::command();
-    for verb in program.get_subcommands() {
+    let verbs = program.get_subcommands();
+    for verb in verbs.flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands())) {
         for flag in verb.get_arguments().chain(program.get_arguments()) {
             let Some(long) = flag.get_long().filter(|long| !matches!(*long, "help" | "version"))
             else {

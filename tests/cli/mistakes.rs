@@ -396,3 +396,22 @@ fn causes_are_not_repeated() {
         );
     }
 }
+
+#[test]
+fn an_input_that_says_nothing_is_told() {
+    let shop = Shop::new();
+    shop.write("notes/passwd", "root:x:0:0:root:/root:/bin/bash\n");
+    std::fs::create_dir(shop.path("bare")).unwrap();
+    for input in ["notes", "notes/passwd"] {
+        let run = shop.run(&["check", input]).ok();
+        assert!(run.err.contains("warning[no-object]: nothing was recognised"), "{}", run.err);
+    }
+    assert!(!shop.run(&["check", "config"]).ok().err.contains("no-object"));
+    let run = shop.run(&["check", "bare"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("--> bare"), "{}", run.err);
+    assert!(!run.err.contains("sourceignore"), "{}", run.err);
+    shop.write("bad/dir/a\\b.yaml", "x: 1\n");
+    let run = shop.run(&["check", "bad"]);
+    assert!(run.err.contains("error[file-name]") && run.err.contains("--> bad/dir"), "{}", run.err);
+}

@@ -14,8 +14,12 @@ mod formats;
 mod help;
 // Ctrl-C.
 mod interrupt;
+// The lock: its table, what is not resolved, and what is demanded of it.
+mod lock;
 // Mistakes, and what is said about them, word by word.
 mod mistakes;
+// Proxies, and hosts of the network that nobody named.
+mod network;
 // That no secret is ever printed.
 mod secrets;
 // What a terminal shows, and how it is left.

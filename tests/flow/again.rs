@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use sluicegate::model::evidence::{Claim, Format};
+use sluicegate::{
+    flow::sign,
+    model::evidence::{Claim, Format},
+};
 
 use super::*;
 use crate::support::registry::{Act, Referrers};
@@ -328,4 +331,60 @@ async fn a_layout_is_published_to_twice_and_verified() {
         _ => None,
     });
     assert_eq!(commit.unwrap(), "a".repeat(40));
+}
+
+/// A manifest that refers to `subject` and holds `layer`.
+fn referrer(world: &World, subject: &Descriptor, layer: &Descriptor) {
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "layers": [layer],
+        "config": Descriptor::of(media::OCI_EMPTY, b"{}"), "subject": subject,
+    });
+    world.registry.put_manifest(REPOSITORY, None, media::OCI_MANIFEST, manifest.to_string());
+}
+
+/// cosign 2 and older Flux look at the `.sig` tag only: the same layer in a
+/// manifest that refers to the artifact is no `.sig`.
+#[tokio::test]
+async fn a_legacy_signature_that_hangs_elsewhere_is_made_again() {
+    let world = World::new(Config::default());
+    let first = world.publish_with(|request| request.legacy = false).await.unwrap();
+    let bytes = world.registry.manifest(REPOSITORY, &first.digest).unwrap();
+    let subject = Descriptor::of(media::OCI_MANIFEST, &bytes);
+    for (payload, layer) in legacy(&subject, &world.alice).legacy {
+        world.registry.put_blob(REPOSITORY, payload);
+        referrer(&world, &subject, &layer);
+    }
+    let judged = world.judged(&world.at(":1.4.0"), false).await.unwrap();
+    let formats: Vec<_> = judged.gathered.findings().map(|finding| finding.format).collect();
+    assert!(formats.contains(&Format::LegacySignature), "{formats:?}");
+
+    let second = world.publish().await;
+    assert_eq!(made(&second), kinds(&[LEGACY]));
+    assert!(world.tag(&Tag::legacy_signatures(&first.digest).to_string()).is_some());
+    unchanged(&world, |_| {}).await;
+}
+
+/// The same of `sign`, and of a bundle among the layers of the `.sig` tag,
+/// where cosign 3 does not look for it.
+#[tokio::test]
+async fn sign_makes_what_only_hangs_elsewhere() {
+    let world = World::new(Config::default());
+    let subject = world.unsigned("theirs", Some("theirs"));
+    for (payload, layer) in legacy(&subject, &world.alice).legacy {
+        world.registry.put_blob(REPOSITORY, payload);
+        referrer(&world, &subject, &layer);
+    }
+    let bundle = signature(&subject, &world.alice).bundles.remove(0);
+    world.registry.put_blob(REPOSITORY, bundle.bundle);
+    let made = attachment::signatures_with(None, &[bundle.layer]).unwrap().unwrap();
+    world.registry.put_blob(REPOSITORY, made.config);
+    world.put_tagged(&Tag::legacy_signatures(&subject.digest), media::OCI_MANIFEST, made.manifest);
+    let signed = async || {
+        let keys = [world.alice.key()];
+        let reference = world.at(":theirs");
+        let outcome = sign::sign(&world.registries(), &reference, &keys, true).await.unwrap();
+        outcome.added.iter().map(|added| added.format).collect::<Vec<_>>()
+    };
+    assert_eq!(signed().await, [Format::Bundle, Format::LegacySignature]);
+    assert_eq!(signed().await, []);
 }

@@ -15,6 +15,8 @@ mod hostile;
 mod mutation;
 // Publishing again: what is found, what is added.
 mod again;
+// What is read below an index.
+mod deep;
 // Publishers that get in each other's way.
 mod races;
 // Round trips, counted.

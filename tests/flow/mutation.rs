@@ -2,7 +2,7 @@
 //! and nothing that Alice did not sign is accepted.
 
 use sluicegate::model::{
-    artifact::manifest::Manifest,
+    artifact::manifest::{self, Manifest},
     evidence::{self, Format, Found},
     statement::{attachment::Legacy, bundle, intoto, provenance::Provenance, simple_signing},
 };
@@ -137,7 +137,7 @@ fn cosign_5016_no_document_makes_a_parser_panic() {
             let changed = dice.mutate(document);
             let _any = serde_json::from_slice::<Manifest>(&changed);
             let _any = attachment::holders(&changed, 9);
-            let _any = attachment::entries(&changed);
+            let _any = manifest::entries(&changed);
             let _any = attachment::index_with(Some(&changed), own);
             let _any = attachment::signatures_with(Some(&changed), own);
         }

@@ -7,7 +7,7 @@ use futures::future::{self, Either};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::support::registry::{Act, Referrers};
+use crate::support::registry::{Act, Entry, Referrers};
 
 /// A publish makes no more requests than this.
 const ENOUGH: usize = 100;
@@ -176,6 +176,113 @@ async fn hostile_registry_two_publishers_of_one_release() {
 async fn hostile_registry_two_publishers_of_one_tag() {
     one_tag(Config::default(), "production").await;
     one_tag(Config::old(), "production").await;
+}
+
+/// The conditions of the requests that move a tag, in order, with the answer.
+fn moves(world: &World, name: &str) -> Vec<(String, Option<u16>)> {
+    let of = |entry: &Entry| {
+        let condition = |name| Some(format!("{name} {}", entry.header(name)?));
+        condition("if-match").or(condition("if-none-match")).unwrap_or_default()
+    };
+    let path = format!("manifests/{name}");
+    let entries = world.registry.log().entries();
+    let puts = entries.iter().filter(|e| e.method == "PUT" && e.path.ends_with(&path));
+    puts.map(|entry| (of(entry), entry.status)).collect()
+}
+
+/// Moves a tag to `to` just before the first request that writes it.
+fn moved_between(world: &World, name: &'static str, to: Digest) {
+    let registry = world.registry.handle();
+    let mut once = Some(to);
+    world.registry.before_each(move |request| {
+        if request.method == "PUT"
+            && request.path.ends_with(&format!("manifests/{name}"))
+            && let Some(to) = once.take()
+        {
+            registry.set_tag(REPOSITORY, name, to);
+        }
+        Act::Continue
+    });
+}
+
+/// A tag that somebody moves between the last look and the move is looked at
+/// again, and moved from there.
+#[tokio::test]
+async fn hostile_registry_a_tag_that_is_moved_between_look_and_move() {
+    let production = |request: &mut Request| request.tags = vec![tag("production")];
+    for there in [false, true] {
+        let world = World::new(Config::default());
+        let (old, theirs) = (world.unsigned("old", None), world.unsigned("theirs", None));
+        if there {
+            world.registry.set_tag(REPOSITORY, "production", old.digest);
+        }
+        moved_between(&world, "production", theirs.digest);
+        let outcome = world.publish_with(production).await.unwrap();
+        assert_eq!(world.tag("production"), Some(outcome.digest));
+        let first = match there {
+            true => format!("if-match \"{}\"", old.digest),
+            false => "if-none-match *".to_owned(),
+        };
+        let second = format!("if-match \"{}\"", theirs.digest);
+        let wanted = [(first, Some(412)), (second, Some(201))];
+        assert_eq!(moves(&world, "production"), wanted);
+    }
+}
+
+/// A release that somebody published meanwhile is moved by force only.
+#[tokio::test]
+async fn hostile_registry_a_release_that_is_moved_between_look_and_move() {
+    for force in [false, true] {
+        let world = World::new(Config::default());
+        let (old, theirs) = (world.unsigned("old", None), world.unsigned("theirs", None));
+        if force {
+            world.registry.set_tag(REPOSITORY, "1.4.0", old.digest);
+        }
+        moved_between(&world, "1.4.0", theirs.digest);
+        let result = world.publish_with(|request| request.force_tag = force).await;
+        let moved = moves(&world, "1.4.0");
+        assert_eq!(moved[0].1, Some(412), "{moved:?}");
+        match result {
+            Ok(outcome) => {
+                assert!(force);
+                assert_eq!(world.tag("1.4.0"), Some(outcome.digest));
+            }
+            Err(error) => {
+                assert!(!force && error.class() == Class::Usage, "{error:?}");
+                assert!(error.to_string().contains(&theirs.digest.to_string()), "{error}");
+                assert_eq!(world.tag("1.4.0"), Some(theirs.digest));
+                assert_eq!(moved.len(), 1, "{moved:?}");
+            }
+        }
+    }
+}
+
+/// Where the entity tags are not the registry's own, as behind a cache, and
+/// where there are none, tags move all the same.
+#[tokio::test]
+async fn entity_tags_that_never_match_keep_nobody_from_publishing() {
+    let foreign = Config { conditional: true, ..Config::old() };
+    for (config, requests) in [(foreign, 2), (Config::old(), 1)] {
+        let world = World::new(config);
+        world.registry.faults(|faults| faults.foreign_etags = true);
+        let old = world.unsigned("old", Some("production"));
+        let production = |request: &mut Request| request.tags = vec![tag("production")];
+        let outcome = world.publish_with(production).await.unwrap();
+        assert_ne!(outcome.digest, old.digest);
+        assert_eq!(world.tag("production"), Some(outcome.digest));
+        let moved = moves(&world, "production");
+        assert_eq!(moved.len(), requests, "{moved:?}");
+        assert_eq!(moved.last().unwrap().0, "");
+        // A second signer has to extend what is there.
+        world
+            .publish_with(|request| {
+                production(request);
+                request.keys = vec![world.bob.key()];
+            })
+            .await
+            .unwrap();
+        assert_eq!(verdict_by(&world, &world.bob, &outcome.digest).await, "accepted");
+    }
 }
 
 /// The digest that would be published.

@@ -6,7 +6,9 @@ use std::{fs, path::Path};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate::{
-    edge::registry::{Blob, Expect, Fault, Key, Referrers, Store, Written, layout::Layout},
+    edge::registry::{
+        Blob, Expect, Fault, Key, Pointed, Referrers, Store, Written, layout::Layout,
+    },
     model::{
         artifact::{manifest::Descriptor, media},
         digest::Digest,

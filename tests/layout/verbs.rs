@@ -40,6 +40,29 @@ async fn the_first_write_makes_a_layout_but_not_its_parents() {
     assert!(!dir.path().join("x").exists());
 }
 
+/// The lock is held from the look to the write: a tag moves from what was seen
+/// there, or not at all.
+#[tokio::test]
+async fn a_tag_that_somebody_moved_is_not_moved_by_what_was_seen_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    put_tag(&store, "moving", &artifact("a")).await;
+    let seen = store.look_up(&tag("moving")).await.unwrap().unwrap();
+    assert_eq!(seen.digest, Digest::of(&artifact("a")));
+    put_tag(&store, "moving", &artifact("b")).await;
+    let put = async |seen: Pointed, name: &str| {
+        let expect = Expect::Unchanged { etag: seen.etag.unwrap() };
+        let key = Key::Tag(tag("moving"));
+        store.put_manifest(&key, media::OCI_MANIFEST, artifact(name), &expect).await
+    };
+    let error = put(seen, "c").await.unwrap_err();
+    assert!(matches!(error.fault, Fault::PreconditionFailed), "{error:?}");
+    let now = store.look_up(&tag("moving")).await.unwrap().unwrap();
+    assert_eq!(now.digest, Digest::of(&artifact("b")));
+    put(now, "c").await.unwrap();
+    assert_eq!(store.resolve(&tag("moving")).await.unwrap(), Some(Digest::of(&artifact("c"))));
+}
+
 #[tokio::test]
 async fn a_manifest_comes_back_by_tag_and_by_digest() {
     let dir = tempfile::tempdir().unwrap();

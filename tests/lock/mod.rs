@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "tests")]
 
+// Hosts that only the bundle names.
+mod private;
+
 use std::{
     collections::HashMap,
     fmt::Write as _,
@@ -19,7 +22,7 @@ use axum::{
     http::{Response, header},
 };
 use sluicegate::{
-    edge::registry::Registries,
+    edge::registry::{Options, Registries},
     flow::{
         lock::{LockOptions, resolve},
         progress::Progress,
@@ -115,6 +118,7 @@ fn need(target: Target) -> Need {
             name: "web".into(),
         },
         path: "spec".into(),
+        at: Default::default(),
         reference: format!("{target:?}"),
         pinned: false,
         target,
@@ -135,8 +139,10 @@ fn http_chart(repository: &str, chart: &str, version: Option<&str>) -> Need {
     need(Target::HttpChart { repository, chart, version: version.map(str::to_owned) })
 }
 
+/// The bundles here name this machine: the user allows it.
 fn registries() -> Registries {
-    Registries::new(Default::default()).expect("registries")
+    let private_hosts = vec!["127.0.0.1".parse().expect("a host")];
+    Registries::new(Options { private_hosts, ..Options::default() }).expect("registries")
 }
 
 fn mirrored(mirrors: &[String]) -> LockOptions {
@@ -299,10 +305,7 @@ async fn what_carries_its_digest_costs_no_request() {
 /// original host must not reach the host of a mirror.
 #[tokio::test]
 async fn credentials_of_the_original_are_not_sent_to_a_mirror() {
-    use sluicegate::edge::{
-        registry::{Login, Options},
-        secret::Secret,
-    };
+    use sluicegate::edge::{registry::Login, secret::Secret};
     let mut served = Served::default();
     served.put("/v2/app/manifests/1", 401, "text/plain", b"who are you?");
     let (address, served) = serve(served).await;

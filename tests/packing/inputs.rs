@@ -18,6 +18,8 @@ use super::*;
 
 /// A file that is parsed; with no object in it, so that it can be there twice.
 const MANIFEST: &str = "replicas: 1\n";
+/// The warning that this is so.
+const NOTHING: (&str, String) = ("no-object", String::new());
 
 #[test]
 fn a_directory_may_itself_be_a_link() {
@@ -96,7 +98,8 @@ fn names_that_are_not_utf8_are_refused_unless_ignored() {
     assert_eq!(codes(&refused.judgement.problems), [("file-name", String::new())]);
     let ignore = vec!["*.txt".to_owned()];
     let ignored = packed(root.path(), &Options { ignore, ..Options::default() });
-    assert_eq!((ignored.judgement.problems.len(), ignored.ignored_count), (0, 1));
+    assert_eq!(codes(&ignored.judgement.problems), [NOTHING]);
+    assert_eq!(ignored.ignored_count, 1);
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn links_are_followed_only_when_asked_and_only_inside() {
 
     let follow = Options { resolve_symlinks: true, ..Options::default() };
     let followed = packed(&root, &follow);
-    assert_eq!(codes(&followed.judgement.problems), []);
+    assert_eq!(codes(&followed.judgement.problems), [NOTHING]);
     assert_eq!(names(&followed), ["base/app.yaml", "overlay/app.yaml", "same.yaml"]);
     let copy = directory(&[
         ("base/app.yaml", MANIFEST),
@@ -285,7 +288,8 @@ fn judging_alone_writes_no_layer() {
     let root = directory(&[("a.yaml", MANIFEST)]);
     let judged = packed(root.path(), &Options { layer: false, ..Options::default() });
     assert!(judged.layer.is_none());
-    assert_eq!((names(&judged), judged.judgement.problems.len()), (vec!["a.yaml"], 0));
+    assert_eq!(names(&judged), ["a.yaml"]);
+    assert_eq!(codes(&judged.judgement.problems), [NOTHING]);
 }
 
 /// Files that are no manifests are looked into as well: a generator of Secrets
@@ -341,4 +345,24 @@ fn beyond_a_bound_the_report_is_the_same_each_time() {
         assert_eq!(reported(&options), first);
         options.check.bounds.objects = 999;
     }
+}
+
+#[test]
+fn what_a_kustomization_names_is_a_manifest() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {p: hunter2}\n";
+    let root = directory(&[
+        ("base/kustomization.yaml", "resources: [../files/secret.txt]\n"),
+        ("files/secret.txt", secret),
+        ("files/unnamed.txt", secret),
+    ]);
+    let judged = packed(root.path(), &Options::default());
+    assert_eq!(
+        codes(&judged.judgement.problems),
+        [("secret-clear", "files/secret.txt".to_owned())]
+    );
+    assert!(judged.layer.is_none());
+    let small = packed(root.path(), &Options { max_file: 60, ..Options::default() });
+    let found = codes(&small.judgement.problems);
+    assert!(found.contains(&("file-too-large", "files/secret.txt".to_owned())), "{found:?}");
+    assert!(!found.iter().any(|(_, file)| file == "files/unnamed.txt"), "{found:?}");
 }

@@ -12,11 +12,13 @@ mod keys;
 mod layout;
 mod lock;
 mod ours;
+mod proxy;
 mod registry;
 mod run;
 mod samples;
 mod theirs;
 mod together;
+mod tokens;
 
 use std::{
     collections::BTreeMap,
@@ -165,7 +167,9 @@ impl World {
     fn plain(&self, prefix: &str) -> Vec<String> {
         match self.registry.access {
             Access::Tls => Vec::new(),
-            Access::Http | Access::Login => vec![format!("--{prefix}plain-http")],
+            Access::Http | Access::Login | Access::Tokens(_) => {
+                vec![format!("--{prefix}plain-http")]
+            }
         }
     }
 

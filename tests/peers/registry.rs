@@ -1,6 +1,7 @@
 //! Real registries on loopback, each killed when dropped.
 
 use super::*;
+use crate::support::tokens::{Algorithm, ISSUER, SERVICE, Tokens};
 
 /// Which registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Access {
     Tls,
     /// Users of a password file, over HTTP.
     Login,
+    /// Whoever has a token of a token service, over HTTP.
+    Tokens(Algorithm),
 }
 
 /// A registry that runs.
@@ -27,6 +30,10 @@ pub struct Server {
     pub host: String,
     pub kind: Kind,
     pub access: Access,
+    /// The token service that the registry trusts.
+    pub tokens: Option<Tokens>,
+    /// What was asked, one line each: distribution only.
+    log: PathBuf,
     _process: Process,
 }
 
@@ -46,22 +53,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Server {
     /// Starts one; its files are in `dir`.
     pub fn start(kind: Kind, access: Access, dir: &Path) -> Self {
-        if access == Access::Tls {
-            certificates(dir);
-        }
+        let tokens = match access {
+            Access::Tokens(algorithm) => Some(Tokens::start(algorithm, LOGIN, dir)),
+            Access::Tls => {
+                certificates(dir);
+                None
+            }
+            Access::Http | Access::Login => None,
+        };
         // Somebody else may take the port between our look and the start.
         for _ in 0..10 {
             let port = free_port();
             let log = dir.join(format!("registry-{port}.log"));
             let mut command = match kind {
                 Kind::Olareg => olareg(access, dir, port),
-                Kind::Distribution => distribution(access, dir, port),
+                Kind::Distribution => distribution(access, tokens.as_ref(), dir, port),
             };
-            command.stdin(Stdio::null()).stdout(Stdio::null());
+            let asked = dir.join(format!("registry-{port}.access"));
+            command.stdin(Stdio::null()).stdout(fs::File::create(&asked).unwrap());
             command.stderr(fs::File::create(&log).unwrap());
             let mut process = Process(command.spawn().unwrap());
             if answers(&mut process, port) {
-                return Self { host: format!("127.0.0.1:{port}"), kind, access, _process: process };
+                let host = format!("127.0.0.1:{port}");
+                return Self { host, kind, access, tokens, log: asked, _process: process };
             }
             let ended = process.0.try_wait().unwrap();
             assert!(ended.is_some(), "the registry does not answer: {}", read(&log));
@@ -70,8 +84,15 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The requests so far, in Apache's combined format.
+    pub fn access_log(&self) -> String {
+        read(&self.log)
+    }
+}
+
 fn olareg(access: Access, dir: &Path, port: u16) -> Command {
-    assert_ne!(access, Access::Login, "olareg knows no users");
+    assert!(matches!(access, Access::Http | Access::Tls), "olareg knows no users");
     let mut command = Command::new(tool("olareg"));
     command.args(["serve", "--addr", "127.0.0.1", "--store-type", "mem"]);
     command.args(["--port", &port.to_string()]);
@@ -82,16 +103,22 @@ fn olareg(access: Access, dir: &Path, port: u16) -> Command {
     command
 }
 
-fn distribution(access: Access, dir: &Path, port: u16) -> Command {
+fn distribution(access: Access, tokens: Option<&Tokens>, dir: &Path, port: u16) -> Command {
     let root = dir.join(format!("registry-{port}"));
     let mut config = format!(
-        "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\n\
+        "version: 0.1\nlog: {{level: info}}\n\
          storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
          http:\n  addr: 127.0.0.1:{port}\n",
         root.display()
     );
     match access {
         Access::Http => {}
+        Access::Tokens(_) => config.push_str(&format!(
+            "auth: {{token: {{realm: '{}', service: {SERVICE}, issuer: {ISSUER}, \
+             rootcertbundle: {}/token.pem}}}}\n",
+            tokens.map(Tokens::realm).unwrap_or_default(),
+            dir.display()
+        )),
         Access::Tls => config.push_str(&format!(
             "  tls: {{certificate: {0}/tls.pem, key: {0}/tls.key}}\n",
             dir.display()
@@ -146,7 +173,7 @@ fn read(path: &Path) -> String {
 fn certificates(dir: &Path) {
     fs::write(
         dir.join("server.ext"),
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n\
+        "subjectAltName=DNS:localhost,DNS:registry.example,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n\
          keyUsage=digitalSignature\nextendedKeyUsage=serverAuth\n",
     )
     .unwrap();

@@ -88,6 +88,14 @@ impl Run {
         self
     }
 
+    /// It said this nowhere.
+    #[track_caller]
+    pub fn hides(self, text: &str) -> Self {
+        let said = self.stdout.contains(text) || self.stderr.contains(text);
+        assert!(!said, "expected no `{text}`: {}", self.show());
+        self
+    }
+
     /// What it printed, as JSON, however it ended.
     #[track_caller]
     pub fn printed(&self) -> Value {

@@ -8,6 +8,8 @@ mod auth;
 mod bodies;
 // Round trips, counted.
 mod counts;
+// Registries that repeat the credentials they were sent.
+mod echo;
 // Referrers and tags: pages, circles, registries without the API.
 mod listing;
 // Redirects and realms on other hosts.
@@ -23,7 +25,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use sluicegate::{
-    edge::registry::{Blob, Expect, Fault, Key, Options, Registries, Result, Store},
+    edge::registry::{Blob, Expect, Fault, Key, NamedBy, Options, Registries, Result, Store, Zone},
     model::{
         artifact::{manifest::Descriptor, media},
         digest::Digest,

@@ -199,15 +199,27 @@ async fn files_of_web_servers_are_read_and_hashed() {
     registry.put_blob("", "apiVersion: v1");
     let registries = Registries::new(quick()).unwrap();
     let url: url::Url = format!("http://{}/charts/index.yaml", registry.host()).parse().unwrap();
-    assert_eq!(registries.get(&url, 100).await.unwrap(), "apiVersion: v1");
-    let hashed = registries.hash(&url, &url, 100).await.unwrap();
+    assert_eq!(registries.get(&url, NamedBy::User, 100).await.unwrap(), "apiVersion: v1");
+    let hashed = registries.hash(&url, NamedBy::User, 100).await.unwrap();
     assert_eq!(hashed, (Digest::of(b"apiVersion: v1"), 14));
-    assert!(matches!(fault(registries.get(&url, 13).await), Fault::TooLarge { limit: 13 }));
-    assert!(matches!(fault(registries.hash(&url, &url, 13).await), Fault::TooLarge { limit: 13 }));
+    assert!(matches!(
+        fault(registries.get(&url, NamedBy::User, 13).await),
+        Fault::TooLarge { limit: 13 }
+    ));
+    assert!(matches!(
+        fault(registries.hash(&url, NamedBy::User, 13).await),
+        Fault::TooLarge { limit: 13 }
+    ));
     registry.faults(|faults| faults.bodies = vec![(Route::Other, BodyFault::Endless)]);
-    assert!(matches!(fault(registries.get(&url, 1 << 20).await), Fault::TooLarge { .. }));
-    assert!(matches!(fault(registries.hash(&url, &url, 1 << 20).await), Fault::TooLarge { .. }));
+    assert!(matches!(
+        fault(registries.get(&url, NamedBy::User, 1 << 20).await),
+        Fault::TooLarge { .. }
+    ));
+    assert!(matches!(
+        fault(registries.hash(&url, NamedBy::User, 1 << 20).await),
+        Fault::TooLarge { .. }
+    ));
     let url = format!("http://user:hunter2@{}/x", registry.host()).parse().unwrap();
-    let refused = shown(registries.get(&url, 100).await);
+    let refused = shown(registries.get(&url, NamedBy::User, 100).await);
     assert!(refused.contains("carries credentials") && !refused.contains("hunter2"), "{refused}");
 }

@@ -6,4 +6,8 @@
     reason = "tests; each area uses its part"
 )]
 
+pub mod echo;
+pub mod proxy;
 pub mod registry;
+pub mod tokens;
+pub mod web;

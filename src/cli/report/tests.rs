@@ -66,6 +66,7 @@ error[file-size]: larger than 8 MiB
 --> ./config/big.yaml
 
 error[empty]: the bundle has no objects
+--> ./config/
 
 3 errors, 1 warning
 "

@@ -1,15 +1,17 @@
 //! Which addresses a request may reach.
 //!
 //! A host that the user named may be anywhere but in link-local space (where
-//! clouds keep their metadata services). A host that only a registry's answer
-//! names, through a redirect or a token realm, may not be deeper inside the
-//! network than the registry itself. The rule is applied where a name becomes
-//! an address, so that a name that resolves differently the next time gains
-//! nothing; behind a proxy only literals can be judged, the proxy resolves.
+//! clouds keep their metadata services). A host that only content names, such
+//! as a manifest of the bundle or the index of a chart repository, must be
+//! public. A host that only a registry's answer names, through a redirect or a
+//! token realm, may not be deeper inside the network than the registry itself.
+//! The rule is applied where a name becomes an address, so that a name that
+//! resolves differently the next time gains nothing; behind a proxy only
+//! literals can be judged, the proxy resolves.
 
 use std::{
     collections::HashMap,
-    iter,
+    fmt, io, iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -22,11 +24,26 @@ use crate::model::text::causes;
 
 /// Where an address lies, the most public first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Zone {
+pub enum Zone {
+    /// Everywhere else.
     Public,
+    /// Of an organisation's network, or set aside for some other use.
     Private,
+    /// This machine.
     Loopback,
+    /// One cable; the metadata services of clouds.
     LinkLocal,
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Zone::Public => "public",
+            Zone::Private => "private",
+            Zone::Loopback => "loopback",
+            Zone::LinkLocal => "link-local",
+        })
+    }
 }
 
 impl Zone {
@@ -43,7 +60,11 @@ impl Zone {
         match ip.octets() {
             [127 | 0, ..] => Zone::Loopback,
             [169, 254, ..] => Zone::LinkLocal,
-            [10, ..] | [192, 168, ..] | [192, 0, 0, _] | [198, 18 | 19, ..] => Zone::Private,
+            [10, ..] | [192, 168, ..] | [198, 18 | 19, ..] => Zone::Private,
+            // For protocols, for documentation, and the relays of 6to4.
+            [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => {
+                Zone::Private
+            }
             [172, b, ..] if (16..32).contains(&b) => Zone::Private,
             [100, b, ..] if (64..128).contains(&b) => Zone::Private,
             [224..=255, ..] => Zone::Private,
@@ -67,21 +88,24 @@ impl Zone {
             (0x64, 0xff9b) => Zone::Private,
             (0x2002, hi) => v4(hi, c),
             (0xfe80..=0xfebf, _) => Zone::LinkLocal,
-            (0xfc00..=0xfdff | 0xfec0.., _) => Zone::Private,
-            _ => Zone::Public,
+            // Teredo, and documentation.
+            (0x2001, 0 | 0xdb8) | (0x3fff, 0..=0x0fff) => Zone::Private,
+            (0x2000..=0x3fff, _) => Zone::Public,
+            // Unique local, site-local, multicast, and what nobody was given.
+            _ => Zone::Private,
         }
     }
 }
 
-/// How far into the network a request may reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How far into the network a request may reach, the narrowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Reach {
-    /// The user named the host: anything but link-local.
-    Named,
-    /// Public and private, not this machine.
-    Private,
     /// Public only.
     Public,
+    /// Public and private, not this machine.
+    Private,
+    /// The user named the host: anything but link-local.
+    Named,
 }
 
 impl Reach {
@@ -107,8 +131,15 @@ impl Reach {
     /// Judges what can be judged without resolving: literals and the names
     /// that mean this machine.
     pub(super) fn check(self, url: &Url) -> Result<(), Fault> {
+        let address = match url.host() {
+            Some(Host::Ipv4(ip)) => Some(ip.into()),
+            Some(Host::Ipv6(ip)) => Some(ip.into()),
+            Some(Host::Domain(_)) | None => None,
+        };
         match literal_zone(url) {
-            Some(zone) if !self.permits(zone) => Err(refusal(url.host_str().unwrap_or(""), zone)),
+            Some(zone) if !self.permits(zone) => {
+                Err(refusal(url.host_str().unwrap_or(""), address, zone))
+            }
             _ => Ok(()),
         }
     }
@@ -131,14 +162,40 @@ pub(super) fn is_literal(url: &Url) -> bool {
     matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)))
 }
 
-fn refusal(host: &str, zone: Zone) -> Fault {
-    let zone = match zone {
-        Zone::Public => "public",
-        Zone::Private => "private",
-        Zone::Loopback => "loopback",
-        Zone::LinkLocal => "link-local",
-    };
-    Fault::Refused(format!("`{host}` is in {zone} address space"))
+fn refusal(host: &str, address: Option<IpAddr>, zone: Zone) -> Fault {
+    Fault::OutOfReach { host: host.to_owned(), address, zone }
+}
+
+/// How names become addresses: as the system says, unless somebody else is to
+/// be asked.
+#[derive(Clone, Default)]
+pub struct Lookup(Option<Arc<Resolver>>);
+
+/// What a [`Lookup`] asks.
+type Resolver = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lookup").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Lookup {
+    /// Asks `resolver`, each time that a connection is made. What it says is
+    /// judged as an answer of the system is.
+    pub fn by(resolver: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(resolver)))
+    }
+
+    /// Blocks.
+    fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        match &self.0 {
+            Some(resolver) => {
+                Ok(resolver(name)?.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect())
+            }
+            None => Ok((name, 0).to_socket_addrs()?.collect()),
+        }
+    }
 }
 
 /// What the names that users named resolved to: the most public zone seen, for
@@ -170,19 +227,18 @@ pub(super) struct Guard {
     pub(super) proxies: Arc<[String]>,
     /// Written to by the guard of named hosts.
     pub(super) seen: Arc<Seen>,
+    pub(super) lookup: Lookup,
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
-        let (reach, seen) = (self.reach, Arc::clone(&self.seen));
+        let (reach, seen, lookup) = (self.reach, Arc::clone(&self.seen), self.lookup.clone());
         let is_proxy = self.proxies.contains(&name);
         Box::pin(async move {
-            let lookup = name.clone();
-            let addresses: Vec<SocketAddr> =
-                tokio::task::spawn_blocking(move || (lookup.as_str(), 0).to_socket_addrs())
-                    .await??
-                    .collect();
+            let wanted = name.clone();
+            let addresses =
+                tokio::task::spawn_blocking(move || lookup.addresses(&wanted)).await??;
             if !is_proxy {
                 judge(reach, &seen, &name, &addresses)?;
             }
@@ -201,7 +257,7 @@ fn judge(
     for address in addresses {
         let zone = Zone::of(address.ip());
         if !reach.permits(zone) {
-            return Err(OutOfReach { host: format!("{name} ({})", address.ip()), zone });
+            return Err(OutOfReach { host: name.to_owned(), address: address.ip(), zone });
         }
         if reach == Reach::Named {
             seen.note(name, zone);
@@ -216,6 +272,7 @@ fn judge(
 #[error("`{host}` is out of reach")]
 struct OutOfReach {
     host: String,
+    address: IpAddr,
     zone: Zone,
 }
 
@@ -223,7 +280,7 @@ struct OutOfReach {
 pub(super) fn refused(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
     let mut all = iter::once(error).chain(causes(error));
     let found = all.find_map(|error| error.downcast_ref::<OutOfReach>())?;
-    Some(refusal(&found.host, found.zone))
+    Some(refusal(&found.host, Some(found.address), found.zone))
 }
 
 #[cfg(test)]
@@ -258,6 +315,19 @@ mod tests {
             ("64:ff9b::a00:1", Zone::Private),
             ("2002:7f00:1::", Zone::Loopback),
             ("2002:808:808::", Zone::Public),
+            ("192.0.2.1", Zone::Private),
+            ("198.51.100.1", Zone::Private),
+            ("203.0.113.9", Zone::Private),
+            ("192.88.99.1", Zone::Private),
+            ("192.0.3.1", Zone::Public),
+            ("2001::1", Zone::Private),
+            ("2001:db8::1", Zone::Private),
+            ("3fff::1", Zone::Private),
+            ("2001:4860:4860::8888", Zone::Public),
+            ("64:ff9b:1::1", Zone::Private),
+            ("100::1", Zone::Private),
+            ("5f00::1", Zone::Private),
+            ("ff02::1", Zone::Private),
         ] {
             assert_eq!(Zone::of(ip.parse().unwrap()), zone, "{ip}");
         }
@@ -295,6 +365,7 @@ mod tests {
         assert!(reach(Zone::Private).permits(Zone::Private));
         assert!(!reach(Zone::Private).permits(Zone::Loopback));
         assert!(reach(Zone::Loopback).permits(Zone::Loopback));
+        assert_eq!(Reach::Public.min(reach(Zone::Loopback)), Reach::Public);
         assert!(!reach(Zone::Loopback).permits(Zone::LinkLocal));
     }
 
@@ -304,7 +375,11 @@ mod tests {
         let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
         let mixed = [at("8.8.8.8"), at("127.0.0.1")];
         let refusal = judge(Reach::Public, &seen, "evil.example", &mixed).unwrap_err();
-        assert!(matches!(refused(&refusal), Some(Fault::Refused(why)) if why.contains("loopback")));
+        let found = refused(&refusal).unwrap();
+        assert_eq!(
+            found.to_string(),
+            "refused: `evil.example` leads to 127.0.0.1, which is in loopback address space"
+        );
 
         let url = "https://registry.example/".parse().unwrap();
         judge(Reach::Named, &seen, "registry.example", &[at("10.0.0.1")]).unwrap();

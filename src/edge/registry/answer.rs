@@ -1,8 +1,8 @@
 //! What an answer that is no success means.
 //!
 //! Error bodies come from anybody: at most 8 KiB are read, control characters
-//! are dropped, what is shown is cut, and whatever was sent as a credential is
-//! taken out should the peer repeat it.
+//! are dropped, what was sent as a credential is taken out should the peer
+//! repeat it, and what is shown is cut.
 
 use bytes::BytesMut;
 use jiff::Timestamp;
@@ -33,16 +33,12 @@ impl Problem {
         let status = answer.status();
         let retry = retry_of(status, answer.response.headers(), Timestamp::now());
         let reason = answer.response.status().canonical_reason().unwrap_or("no reason given");
-        let secret = answer.sent.clone();
         let body = start_of_body(answer, transport, deadline).await;
         let mut text = clean(&message(&body));
         if text.is_empty() || text.starts_with('<') {
             text = reason.to_owned();
         }
-        if let Some(secret) = secret.as_ref().and_then(|value| value.to_str().ok()) {
-            let secret = secret.split_once(' ').map_or(secret, |(_, secret)| secret);
-            text = text.replace(secret, "[redacted]");
-        }
+        text = transport.sent.said(&text);
         let fault = fault(status, &text::cut(&text, MAX_SHOWN));
         Self { status, text, failure: Failure { fault, retry } }
     }

@@ -22,6 +22,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
+    address::Reach,
     challenge::Challenge,
     docker_config::{self, Credential, Found},
     error::Fault,
@@ -47,6 +48,8 @@ pub(super) struct Subject {
     pub(super) path: String,
     /// The registry's own URL.
     pub(super) home: Url,
+    /// How far into the network the registry may lie.
+    pub(super) reach: Reach,
     pub(super) access: Access,
 }
 
@@ -252,6 +255,9 @@ async fn obtain(
         generation: 0,
         expires,
     };
+    if let Some(found) = &found {
+        transport.sent.note(&found.credential);
+    }
     if let Some(Found { credential: Credential::Bearer(token), .. }) = &found {
         return Ok(granted(header("Bearer", token.expose())?, None));
     }
@@ -274,6 +280,7 @@ async fn obtain(
         Scheme::Bearer { realm, service } => {
             let request = token::Request {
                 home: &wish.subject.home,
+                reach: wish.subject.reach,
                 realm,
                 service: service.as_deref(),
                 scope: scope(wish.subject, wish.scope.as_deref()),
@@ -347,6 +354,7 @@ mod tests {
             repository: Repository::new("registry.example", "shop/config").unwrap(),
             path: "shop/config".into(),
             home: "https://registry.example/".parse().unwrap(),
+            reach: Reach::Named,
             access: Access::Pull,
         };
         assert_eq!(scope(&subject, None), "repository:shop/config:pull");

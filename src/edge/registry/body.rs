@@ -129,6 +129,7 @@ impl HttpBlobReader {
         }
         result.map_err(|fault| {
             let (digest, repository) = (&self.descriptor.digest, self.http.repository());
+            let fault = fault.redacted(&self.http.transport().sent);
             RegistryError::new(format!("read the blob `{digest}` of `{repository}`"), fault)
         })
     }

@@ -63,6 +63,22 @@ pub(super) async fn find(
     Ok(None)
 }
 
+/// The hosts that the files have an entry for, be it an empty one, as docker
+/// leaves it for what a credential store keeps. A file that cannot be read
+/// names nobody: that is an error when its credentials are wanted.
+pub(super) async fn hosts(source: &DockerConfigSource) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for file in source.files() {
+        let Ok(Some(bytes)) = read(&file).await else { continue };
+        let Ok(config) = parse(&file, &bytes) else { continue };
+        let keys = config.auths.iter().flat_map(BTreeMap::keys);
+        let keys = keys.chain(config.helpers.iter().flat_map(BTreeMap::keys));
+        let host = |key: &String| bare(key).split('/').next().unwrap_or_default().to_owned();
+        hosts.extend(keys.map(host));
+    }
+    hosts
+}
+
 async fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
     let fault = |error: io::Error| {
         Fault::Malformed(format!("cannot read the credentials file `{}`: {error}", file.display()))

@@ -1,7 +1,8 @@
 //! What can go wrong between us and a registry.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
+use super::{address::Zone, sent::Sent};
 use crate::model::digest::Digest;
 
 /// A registry operation that failed: what was being done, and why it failed.
@@ -95,9 +96,61 @@ pub enum Fault {
     /// address space.
     #[error("refused: {0}")]
     Refused(String),
+    /// A host that the user did not name lies where only a host may lie that
+    /// the user did name; link-local space is out of reach for those too.
+    #[error("refused: {}", out_of_reach(host, *address, *zone))]
+    OutOfReach {
+        /// The host, as it was named.
+        host: String,
+        /// Its address; `None` for a name that means this machine.
+        address: Option<IpAddr>,
+        /// Where that lies.
+        zone: Zone,
+    },
     /// The layout on disk could not be read or written.
     #[error("{0}")]
     Local(#[from] std::io::Error),
+}
+
+fn out_of_reach(host: &str, address: Option<IpAddr>, zone: Zone) -> String {
+    match address.map(|address| address.to_string()) {
+        Some(address) if host.trim_matches(['[', ']']) != address => {
+            format!("`{host}` leads to {address}, which is in {zone} address space")
+        }
+        _ => format!("`{host}` is in {zone} address space"),
+    }
+}
+
+impl Fault {
+    /// The same without anything that was sent as a credential.
+    pub(super) fn redacted(self, sent: &Sent) -> Self {
+        match self {
+            Fault::Unauthorized { detail } => Fault::Unauthorized { detail: sent.redact(&detail) },
+            Fault::Forbidden { detail } => Fault::Forbidden { detail: sent.redact(&detail) },
+            Fault::Status { status, detail } => {
+                Fault::Status { status, detail: sent.redact(&detail) }
+            }
+            Fault::Network(text) => Fault::Network(sent.redact(&text)),
+            Fault::Malformed(text) => Fault::Malformed(sent.redact(&text)),
+            Fault::ImmutableTag { tag, detail } => {
+                Fault::ImmutableTag { tag, detail: sent.redact(&detail) }
+            }
+            Fault::Refused(text) => Fault::Refused(sent.redact(&text)),
+            Fault::OutOfReach { host, address, zone } => {
+                Fault::OutOfReach { host: sent.redact(&host), address, zone }
+            }
+            // Nothing that a peer wrote.
+            Fault::NotFound
+            | Fault::Throttled
+            | Fault::TimedOut(_)
+            | Fault::Truncated { .. }
+            | Fault::WrongDigest { .. }
+            | Fault::TooLarge { .. }
+            | Fault::PreconditionFailed
+            | Fault::Layout(_)
+            | Fault::Local(_) => self,
+        }
+    }
 }
 
 impl RegistryError {

@@ -13,7 +13,7 @@ use super::{
     challenge::challenges,
     error::Fault,
     http::Http,
-    retry::{Deadline, Failure, Retries},
+    retry::{Deadline, Failure},
     transport::{Answer, Call},
 };
 
@@ -44,13 +44,7 @@ impl Http {
         access: Access,
         deadline: Deadline,
     ) -> Result<Answer, Fault> {
-        let mut retries = Retries::new(deadline);
-        loop {
-            match self.attempt(call, access, deadline).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => retries.wait(failure).await?,
-            }
-        }
+        deadline.retry(|| self.attempt(call, access, deadline)).await
     }
 
     /// As [`Http::answer`], for reading; anything but success is an error.
@@ -69,13 +63,7 @@ impl Http {
         limit: u64,
         deadline: Deadline,
     ) -> Result<Outcome, Fault> {
-        let mut retries = Retries::new(deadline);
-        loop {
-            match self.fetch_once(call, limit, deadline).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(failure) => retries.wait(failure).await?,
-            }
-        }
+        deadline.retry(|| self.fetch_once(call, limit, deadline)).await
     }
 
     async fn fetch_once(

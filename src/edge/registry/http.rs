@@ -14,7 +14,7 @@ use tokio::sync::{AcquireError, SemaphorePermit};
 use url::Url;
 
 use super::{
-    Blob, BlobReader, Expect, Fetched, Key, OnBytes, Referrers, Result, Written,
+    Blob, BlobReader, Expect, Fetched, Key, OnBytes, Pointed, Referrers, Result, Written,
     address::Reach,
     answer::Problem,
     auth::{Access, Auth, Subject},
@@ -24,7 +24,7 @@ use super::{
     listing,
     options::Options,
     registries::Shared,
-    retry::{Deadline, Failure, Retries, Retry},
+    retry::{Deadline, Failure, Retry},
     transport::{Answer, Call, REDIRECTS, Route, Transport},
     upload::Payload,
 };
@@ -76,6 +76,22 @@ impl Http {
         Ok(Self { shared, repository: repository.clone(), path, route })
     }
 
+    /// Keeps requests, and where they may be sent on to, within `reach`.
+    pub(super) fn confine(&mut self, reach: Reach) {
+        self.route.reach = reach;
+    }
+
+    /// The registry's own URL.
+    pub(super) fn home(&self) -> &Url {
+        &self.route.home
+    }
+
+    /// The same with the host as the repository names it, where that differs.
+    pub(super) fn written_home(&self) -> Option<Url> {
+        let host = self.repository.host();
+        is_hub(host).then(|| Url::parse(&format!("https://{host}/")).ok()).flatten()
+    }
+
     pub(super) fn repository(&self) -> &Repository {
         &self.repository
     }
@@ -109,6 +125,7 @@ impl Http {
             repository: self.repository.clone(),
             path: self.path.clone(),
             home: self.route.home.clone(),
+            reach: self.route.reach,
             access,
         }
     }
@@ -118,8 +135,10 @@ impl Http {
     }
 
     fn doing<T>(&self, what: &str, result: Result<T, Fault>) -> Result<T> {
-        result
-            .map_err(|fault| RegistryError::new(format!("{what} of `{}`", self.repository), fault))
+        result.map_err(|fault| {
+            let fault = fault.redacted(&self.transport().sent);
+            RegistryError::new(format!("{what} of `{}`", self.repository), fault)
+        })
     }
 
     /// As [`Store::place`](super::Store::place).
@@ -127,15 +146,15 @@ impl Http {
         Place::Registry(self.repository.clone())
     }
 
-    /// As [`Store::resolve`](super::Store::resolve).
+    /// As [`Store::look_up`](super::Store::look_up).
     ///
     /// # Errors
     /// As there.
-    pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
+    pub async fn look_up(&self, tag: &Tag) -> Result<Option<Pointed>> {
         self.doing(&format!("resolve the tag `{tag}`"), self.resolve_tag(tag).await)
     }
 
-    async fn resolve_tag(&self, tag: &Tag) -> Result<Option<Digest>, Fault> {
+    async fn resolve_tag(&self, tag: &Tag) -> Result<Option<Pointed>, Fault> {
         let deadline = self.deadline();
         let call = self.call(Method::HEAD, &format!("manifests/{tag}"))?.accept(MANIFESTS);
         let answer = self.answer(&call, Access::Pull, deadline).await?;
@@ -143,14 +162,15 @@ impl Http {
             return Ok(None);
         }
         if answer.response.status().is_success() {
-            if let Some(digest) = claimed(answer.response.headers()) {
-                return Ok(Some(digest));
+            let headers = answer.response.headers();
+            if let Some(digest) = claimed(headers) {
+                return Ok(Some(Pointed { digest, etag: etag(headers) }));
             }
         } else if !is_head_unknown(&answer) {
             return Err(self.problem(answer, deadline).await.into_failure().fault);
         }
         let read = self.read_manifest(&Key::Tag(tag.clone()), u64::MAX, deadline).await?;
-        Ok(read.map(|fetched| fetched.descriptor.digest))
+        Ok(read.map(|Fetched { descriptor, etag, .. }| Pointed { digest: descriptor.digest, etag }))
     }
 
     /// As [`Store::manifest`](super::Store::manifest).
@@ -182,9 +202,12 @@ impl Http {
         }
         let media_type = text(&headers, CONTENT_TYPE.as_str())
             .map_or("", |value| value.split(';').next().unwrap_or("").trim());
+        let media_type = match self.transport().sent.is_in(media_type) {
+            true => "",
+            false => media_type,
+        };
         let descriptor = Descriptor::new(media_type, got, bytes.len() as u64);
-        let etag = text(&headers, ETAG.as_str()).map(str::to_owned);
-        Ok(Some(Fetched { descriptor, bytes, etag }))
+        Ok(Some(Fetched { descriptor, bytes, etag: etag(&headers) }))
     }
 
     /// As [`Store::has_manifest`](super::Store::has_manifest).
@@ -277,14 +300,8 @@ impl Http {
     /// As there.
     pub async fn put_blob(&self, blob: &Blob, progress: Option<OnBytes>) -> Result<()> {
         let deadline = Deadline::for_transfer(self.options().deadline, blob.descriptor.size);
-        let mut retries = Retries::new(deadline);
-        let what = format!("upload the blob `{}`", blob.descriptor.digest);
-        loop {
-            match self.upload(blob, progress.clone(), deadline).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => self.doing(&what, retries.wait(failure).await)?,
-            }
-        }
+        let uploaded = deadline.retry(|| self.upload(blob, progress.clone(), deadline)).await;
+        self.doing(&format!("upload the blob `{}`", blob.descriptor.digest), uploaded)
     }
 
     /// POST for a place to upload to, PUT the whole there.
@@ -409,6 +426,12 @@ fn value(text: &str) -> Result<HeaderValue, Fault> {
 /// The digest that a header claims, when it is one of ours.
 fn claimed(headers: &HeaderMap) -> Option<Digest> {
     text(headers, CONTENT_DIGEST)?.parse().ok()
+}
+
+/// The entity tag, when it is one that `If-Match` can hold with: a weak one
+/// never matches (RFC 9110, section 13.1.1).
+fn etag(headers: &HeaderMap) -> Option<String> {
+    text(headers, ETAG.as_str()).filter(|tag| !tag.starts_with("W/")).map(str::to_owned)
 }
 
 /// Whether a registry turned down HEAD as such.

@@ -11,7 +11,7 @@ use reqwest::{
     Method,
     header::{CONTENT_TYPE, HeaderMap, LINK},
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use url::Url;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     transport::{Call, same_origin},
 };
 use crate::model::{
-    artifact::{manifest::Descriptor, media},
+    artifact::{manifest, media},
     digest::Digest,
 };
 
@@ -47,7 +47,10 @@ pub(super) async fn referrers(
         match page {
             Page::Read(headers, bytes) if is_index(&headers) => {
                 room = room.saturating_sub(bytes.len() as u64);
-                descriptors.extend(entries(&bytes)?);
+                let read = manifest::entries(&bytes);
+                descriptors.extend(read.map_err(|_| {
+                    Fault::Malformed("the list of referrers is no OCI index".into())
+                })?);
             }
             Page::Read(..) if pages.is_first() => return Ok(Referrers::Unsupported),
             Page::Refused(problem)
@@ -86,7 +89,9 @@ pub(super) async fn tags(http: &Http, limit: usize) -> Result<Vec<String>, Fault
         };
         let page: Tags = serde_json::from_slice(&bytes)
             .map_err(|_| Fault::Malformed("the list of tags is not JSON with `tags`".into()))?;
-        tags.extend(page.tags.into_iter().flatten());
+        // A tag may end up in a lock: none repeats what was sent.
+        let sent = &http.transport().sent;
+        tags.extend(page.tags.into_iter().flatten().filter(|tag| !sent.is_in(tag)));
         if tags.len() > limit {
             return Err(Fault::TooLarge { limit: limit as u64 });
         }
@@ -146,35 +151,6 @@ fn is_index(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media_type = media_type.split(';').next().unwrap_or("").trim();
     media_type.eq_ignore_ascii_case(media::OCI_INDEX)
-}
-
-/// The entries of an index; one that is malformed hides no other.
-fn entries(bytes: &[u8]) -> Result<Vec<Descriptor>, Fault> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Entry {
-        Known(Box<Descriptor>),
-        Foreign(IgnoredAny),
-    }
-    #[derive(Deserialize)]
-    struct Index {
-        #[serde(default)]
-        manifests: Option<Vec<Entry>>,
-    }
-    let malformed = || Fault::Malformed("the list of referrers is no OCI index".into());
-    // An array is read as the fields of a structure, and an empty one would be a
-    // list without entries.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(malformed());
-    }
-    let index: Index = serde_json::from_slice(bytes).map_err(|_| malformed())?;
-    let entries = index.manifests.into_iter().flatten();
-    Ok(entries
-        .filter_map(|entry| match entry {
-            Entry::Known(descriptor) => Some(*descriptor),
-            Entry::Foreign(_) => None,
-        })
-        .collect())
 }
 
 /// The next page that a `Link` header names (RFC 8288, `rel="next"`).
@@ -250,20 +226,5 @@ mod tests {
         ] {
             assert!(matches!(next(link), Err(Fault::Refused(_))), "{link}");
         }
-    }
-
-    #[test]
-    fn one_bad_entry_hides_no_other() {
-        let digest = Digest::of(b"x");
-        let json = format!(
-            r#"{{"manifests": [1, null, {{"digest": "sha512:00", "size": 1}},
-               {{"digest": "{digest}", "size": 1, "artifactType": "t"}}, {{"size": -1}}]}}"#
-        );
-        let found = entries(json.as_bytes()).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].digest, digest);
-        assert!(entries(b"[]").is_err(), "a list of something else is no list without entries");
-        assert!(entries(br#"{"manifests": null}"#).unwrap().is_empty());
-        assert!(entries(br#"{"manifests": 1}"#).is_err());
     }
 }

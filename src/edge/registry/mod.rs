@@ -33,14 +33,16 @@ mod options;
 pub mod parsers;
 mod registries;
 mod retry;
+mod sent;
 mod tls;
 mod token;
 mod transport;
 mod upload;
 
+pub use address::{Lookup, Zone};
 pub use error::{Fault, RegistryError};
-pub use options::{DEADLINE, DockerConfigSource, Limits, Login, Options, Trace};
-pub use registries::Registries;
+pub use options::{DEADLINE, DockerConfigSource, Host, Limits, Login, Options, Trace};
+pub use registries::{NamedBy, Registries};
 
 /// The result of a registry operation.
 pub type Result<T, E = RegistryError> = std::result::Result<T, E>;
@@ -71,6 +73,15 @@ pub struct Fetched {
     pub descriptor: Descriptor,
     /// The bytes, exactly as stored.
     pub bytes: Bytes,
+    /// The entity tag, when the registry gave one: for [`Expect::Unchanged`].
+    pub etag: Option<String>,
+}
+
+/// What a tag points at, and by what to tell whether it still does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointed {
+    /// The digest.
+    pub digest: Digest,
     /// The entity tag, when the registry gave one: for [`Expect::Unchanged`].
     pub etag: Option<String>,
 }
@@ -210,7 +221,15 @@ impl Store {
     /// # Errors
     /// Anything but "not found".
     pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
-        each!(self, store => store.resolve(tag).await)
+        Ok(self.look_up(tag).await?.map(|found| found.digest))
+    }
+
+    /// As [`Store::resolve`], with what a conditional write of the tag needs.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn look_up(&self, tag: &Tag) -> Result<Option<Pointed>> {
+        each!(self, store => store.look_up(tag).await)
     }
 
     /// Reads a manifest or an index; `None` when there is none.

@@ -1,8 +1,11 @@
 //! What a user may set about registries. Nothing here is read from the
 //! environment: the doors pass in what they found there.
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
+use url::Url;
+
+use super::address::Lookup;
 use crate::{edge::secret::Secret, model::reference::Repository};
 
 /// How long one operation may take, unless asked otherwise.
@@ -29,6 +32,11 @@ pub struct Options {
     /// Hosts (or `host:port`) that may be token realms although they are not
     /// the registry's and are address literals, private or plain HTTP.
     pub token_realms: Vec<String>,
+    /// Hosts that may be asked wherever they lie, although only content or a
+    /// redirect names them.
+    pub private_hosts: Vec<Host>,
+    /// How names become addresses.
+    pub lookup: Lookup,
     /// How long one operation may take, its retries included. Transfers of
     /// large blobs get more, by their size.
     pub deadline: Duration,
@@ -83,6 +91,8 @@ impl Default for Options {
             own_hosts: Vec::new(),
             login: None,
             token_realms: Vec::new(),
+            private_hosts: Vec::new(),
+            lookup: Lookup::default(),
             deadline: DEADLINE,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
@@ -99,6 +109,17 @@ impl Options {
         self.own_hosts.is_empty() || self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
 
+    /// Whether `url` is at a host that the user named for what content names.
+    pub(super) fn is_private_host(&self, url: &Url) -> bool {
+        self.private_hosts.iter().any(|host| host.is_of(url))
+    }
+
+    /// Whether `url` is at the host of a reference that the user gave, or at
+    /// one that the user allowed.
+    pub(super) fn is_named(&self, url: &Url) -> bool {
+        self.is_private_host(url) || self.own_hosts.iter().any(|own| is_at(own, url))
+    }
+
     /// Whether `repository` is spoken to without TLS.
     pub(super) fn is_plain(&self, repository: &Repository) -> bool {
         let tls = self.ca_file.is_some() || self.client_cert.is_some();
@@ -107,6 +128,52 @@ impl Options {
             _ => repository.is_loopback() && !tls,
         }
     }
+}
+
+/// Whether `url` is at `host[:port]`; without a port, at its scheme's own.
+pub(super) fn is_at(host: &str, url: &Url) -> bool {
+    Url::parse(&format!("{}://{host}/", url.scheme())).is_ok_and(|named| {
+        named.host_str() == url.host_str()
+            && named.port_or_known_default() == url.port_or_known_default()
+    })
+}
+
+/// A host that the user names, with one port or for all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    name: String,
+    port: Option<u16>,
+}
+
+impl Host {
+    /// Whether `url` is there.
+    pub(super) fn is_of(&self, url: &Url) -> bool {
+        let port = self.port.is_none_or(|port| url.port_or_known_default() == Some(port));
+        port && url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(&self.name))
+    }
+}
+
+impl FromStr for Host {
+    type Err = HostError;
+
+    fn from_str(text: &str) -> Result<Self, HostError> {
+        // A user may have written a password before the host.
+        let shown = text.rsplit('@').next().unwrap_or_default();
+        let error = || HostError { text: shown.chars().take(200).collect() };
+        Repository::new(text, "x").map_err(|_| error())?;
+        let url = |scheme: &str| Url::parse(&format!("{scheme}://{text}/")).map_err(|_| error());
+        // The port that is a scheme's own would be dropped: `host` has none.
+        let port = url("host")?.port();
+        let name = url("http")?.host_str().ok_or_else(error)?.to_owned();
+        Ok(Self { name, port })
+    }
+}
+
+/// A text that names no host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no host; expected `HOST[:PORT]`")]
+pub struct HostError {
+    text: String,
 }
 
 /// A user name and a password given by hand.
@@ -217,6 +284,43 @@ mod tests {
         options.own_hosts = vec!["Registry.example".into()];
         assert!(options.is_plain(&repository("registry.example")));
         assert!(!options.is_plain(&repository("docker.io")));
+    }
+
+    #[test]
+    fn a_host_is_named_with_one_port_or_with_all() {
+        let is_of =
+            |host: &str, url: &str| host.parse::<Host>().unwrap().is_of(&Url::parse(url).unwrap());
+        for (host, url) in [
+            ("Charts.corp", "http://charts.corp:8080/x"),
+            ("charts.corp:443", "https://charts.CORP/x"),
+            ("charts.corp:8080", "http://charts.corp:8080/x"),
+            ("127.0.0.1", "http://127.0.0.1:5000/"),
+            ("[::1]:80", "http://[::1]/"),
+        ] {
+            assert!(is_of(host, url), "{host} {url}");
+        }
+        for (host, url) in [
+            ("charts.corp:443", "http://charts.corp/"),
+            ("charts.corp:8080", "http://charts.corp/"),
+            ("corp", "http://charts.corp/"),
+            ("charts.corp", "http://charts.corp.evil/"),
+        ] {
+            assert!(!is_of(host, url), "{host} {url}");
+        }
+        for bad in ["", "https://charts.corp", "charts.corp/x", "charts.corp:x", "u:hunter2@h"] {
+            let error = bad.parse::<Host>().expect_err(bad).to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_reference_names_its_port_only() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        assert!(is_at("Registry.corp", &url("https://registry.corp/v2/")));
+        assert!(is_at("registry.corp:443", &url("https://registry.corp/v2/")));
+        assert!(is_at("10.0.0.1:5000", &url("http://10.0.0.1:5000/v2/")));
+        assert!(!is_at("10.0.0.1:5000", &url("http://10.0.0.1:22/")));
+        assert!(!is_at("registry.corp", &url("https://registry.corp:8443/")));
     }
 
     #[test]

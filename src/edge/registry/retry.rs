@@ -38,6 +38,21 @@ impl Deadline {
         Self::after(allowed.saturating_add(Duration::from_secs(bytes / SLOWEST_RATE)))
     }
 
+    /// Tries until it succeeds, until trying again would not help, or until the
+    /// deadline.
+    pub(super) async fn retry<T, F>(self, mut attempt: impl FnMut() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut retries = Retries::new(self);
+        loop {
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(failure) => retries.wait(failure).await?,
+            }
+        }
+    }
+
     /// Runs `work` until the deadline, and no longer than `idle`.
     pub(super) async fn limit<T>(
         self,
@@ -90,7 +105,7 @@ impl From<Fault> for Failure {
 
 /// The attempts of one operation.
 #[derive(Debug)]
-pub(super) struct Retries {
+struct Retries {
     deadline: Deadline,
     attempts: u32,
     /// Why the last attempt failed: more telling than that time ran out during
@@ -99,13 +114,13 @@ pub(super) struct Retries {
 }
 
 impl Retries {
-    pub(super) fn new(deadline: Deadline) -> Self {
+    fn new(deadline: Deadline) -> Self {
         Self { deadline, attempts: 1, last: None }
     }
 
     /// Waits before the next attempt, or gives the fault back when there is
     /// none.
-    pub(super) async fn wait(&mut self, failure: Failure) -> Result<(), Fault> {
+    async fn wait(&mut self, failure: Failure) -> Result<(), Fault> {
         let wait = match failure.retry {
             Retry::Never if self.deadline.has_passed() => {
                 return Err(self.last.take().unwrap_or(failure.fault));

@@ -31,6 +31,8 @@ const CLIENT: &str = "sluicegate";
 pub(super) struct Request<'a> {
     /// The registry that named the realm.
     pub(super) home: &'a Url,
+    /// How far into the network the registry may lie.
+    pub(super) reach: Reach,
     pub(super) realm: &'a Url,
     pub(super) service: Option<&'a str>,
     pub(super) scope: String,
@@ -46,7 +48,7 @@ pub(super) async fn fetch(
     transport: &Transport,
     deadline: Deadline,
 ) -> Result<(Secret, Duration), Failure> {
-    let route = route(request.home, request.realm, &options.token_realms)?;
+    let route = route(request.home, request.reach, request.realm, &options.token_realms)?;
     let (call, authorization) = call(request, &route)?;
     let named = format!("the token realm `{}`", shown(request.realm));
     let answer = match transport.send(&call, authorization.as_ref(), deadline).await {
@@ -66,13 +68,17 @@ pub(super) async fn fetch(
     let lifetime = answer.lifetime();
     let token = answer.token.or(answer.access_token).filter(|token| !token.expose().is_empty());
     match token {
-        Some(token) => Ok((token, lifetime)),
+        Some(token) => {
+            transport.sent.note_token(&token);
+            Ok((token, lifetime))
+        }
         None => Err(Fault::Malformed(format!("{named} answered without a token")).into()),
     }
 }
 
-/// Whether and how a realm may be asked.
-fn route(home: &Url, realm: &Url, allowed: &[String]) -> Result<Route, Fault> {
+/// Whether and how a realm may be asked. One on the registry's own host lies as
+/// deep as the registry may, and no deeper: the name may lead elsewhere now.
+fn route(home: &Url, reach: Reach, realm: &Url, allowed: &[String]) -> Result<Route, Fault> {
     let named = is_named(realm, allowed);
     let near = same_host(home, realm);
     let hint = |what: &str| {
@@ -102,7 +108,11 @@ fn route(home: &Url, realm: &Url, allowed: &[String]) -> Result<Route, Fault> {
     }
     Ok(Route {
         home: realm.clone(),
-        reach: if near || named { Reach::Named } else { Reach::Public },
+        reach: match (named, near) {
+            (true, _) => Reach::Named,
+            (false, true) => reach,
+            (false, false) => Reach::Public,
+        },
         identity: same_origin(home, realm),
         follow: &[],
     })
@@ -168,14 +178,7 @@ fn shown(realm: &Url) -> String {
 }
 
 fn refused(problem: Problem, named: &str, request: &Request<'_>) -> Failure {
-    let (status, mut said) = (problem.status, problem.detail());
-    // A service may repeat what it was sent.
-    if let Some(Credential::Password { password: secret, .. } | Credential::Identity(secret)) =
-        request.credential
-        && !secret.expose().is_empty()
-    {
-        said = said.replace(secret.expose(), "[redacted]");
-    }
+    let (status, said) = (problem.status, problem.detail());
     let mut failure = problem.into_failure();
     let detail = format!("{named} answered {status}: {said} (used {})", request.origin);
     failure.fault = match status {
@@ -190,7 +193,9 @@ fn refused(problem: Problem, named: &str, request: &Request<'_>) -> Failure {
 fn name_realm(mut failure: Failure, named: &str, realm: &Url) -> Failure {
     failure.fault = match failure.fault {
         Fault::Network(why) => Fault::Network(format!("{named}: {why}")),
-        Fault::Refused(why) => {
+        why @ (Fault::Refused(_) | Fault::OutOfReach { .. }) => {
+            let why = why.to_string();
+            let why = why.strip_prefix("refused: ").unwrap_or(&why);
             let host = realm.host_str().unwrap_or("");
             let hint = format!("name `{host}` as a token realm to be trusted if that is right");
             Fault::Refused(format!("{named}: {why}; {hint}"))
@@ -207,7 +212,17 @@ mod tests {
 
     fn judge(home: &str, realm: &str, allowed: &[&str]) -> Result<Route, Fault> {
         let allowed: Vec<String> = allowed.iter().map(|host| (*host).to_owned()).collect();
-        route(&home.parse().unwrap(), &realm.parse().unwrap(), &allowed)
+        route(&home.parse().unwrap(), Reach::Named, &realm.parse().unwrap(), &allowed)
+    }
+
+    #[test]
+    fn ggcr_2293_a_realm_lies_no_deeper_than_its_registry_may() {
+        let home = "https://r.example".parse().unwrap();
+        let realm = "https://r.example:8443/token".parse().unwrap();
+        let reach =
+            |allowed: &[String]| route(&home, Reach::Public, &realm, allowed).unwrap().reach;
+        assert_eq!(reach(&[]), Reach::Public);
+        assert_eq!(reach(&["r.example".to_owned()]), Reach::Named);
     }
 
     #[test]

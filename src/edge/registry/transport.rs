@@ -4,7 +4,8 @@
 //! at most, never from HTTPS to HTTP, and after the first one to another host
 //! (scheme, host or port) the request goes on without credentials, without
 //! client certificate, with no header but `Accept`, and only as far into the
-//! network as the registry itself lies. Bodies are never decompressed.
+//! network as the registry itself lies, or as far as the user allowed that
+//! host. Bodies are never decompressed.
 
 use std::{
     collections::HashMap,
@@ -23,10 +24,11 @@ use url::Url;
 
 use super::{
     Result,
-    address::{Guard, Reach, Seen, literal_zone, refused},
+    address::{Guard, Lookup, Reach, Seen, literal_zone, refused},
     error::Fault,
-    options::{Options, Trace},
+    options::{Host, Options, Trace},
     retry::{Deadline, Failure, Retry},
+    sent::Sent,
     tls::Tls,
     upload::{Payload, Progress},
 };
@@ -79,8 +81,6 @@ pub(super) struct Answer {
     pub(super) response: Response,
     /// Whether somebody else than the host we meant may have given it.
     pub(super) redirected: bool,
-    /// What was sent to prove who we are, to keep it out of messages.
-    pub(super) sent: Option<HeaderValue>,
 }
 
 impl Answer {
@@ -101,8 +101,12 @@ pub(super) struct Transport {
     pub(super) idle: Duration,
     clients: Mutex<HashMap<Kind, Client>>,
     seen: Arc<Seen>,
+    lookup: Lookup,
+    private_hosts: Vec<Host>,
     proxies: Arc<[String]>,
     trace: Trace,
+    /// What was sent to prove who we are, to keep it out of messages.
+    pub(super) sent: Sent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,8 +146,11 @@ impl Transport {
             idle: options.idle_timeout,
             clients: Mutex::default(),
             seen: Arc::default(),
+            lookup: options.lookup.clone(),
+            private_hosts: options.private_hosts.clone(),
             proxies: proxies_of_environment(),
             trace: options.trace.clone(),
+            sent: Sent::default(),
         })
     }
 
@@ -161,14 +168,14 @@ impl Transport {
             let credentials = authorization.filter(|_| !abroad);
             let started = Instant::now();
             let answered = self.exchange(call, &url, credentials, abroad, deadline).await;
-            self.trace.tell(|| told(&call.method, &url, &answered, started.elapsed()));
+            let line = || told(&call.method, &url, &answered, started.elapsed());
+            self.trace.tell(|| self.sent.redact(&line()));
             let response = answered?;
             let follows = matches!(call.method, Method::GET | Method::HEAD)
                 && call.route.follow.contains(&response.status().as_u16());
             let target = if follows { redirect_target(&url, &response)? } else { None };
             let Some(target) = target else {
-                let (redirected, sent) = (abroad || hops > 0, credentials.cloned());
-                return Ok(Answer { response, redirected, sent });
+                return Ok(Answer { response, redirected: abroad || hops > 0 });
             };
             hops += 1;
             if hops > MAX_REDIRECTS {
@@ -224,7 +231,12 @@ impl Transport {
 
     fn kind(&self, call: &Call, url: &Url, abroad: bool) -> Result<Kind, Fault> {
         let route = &call.route;
-        let reach = if abroad { Reach::beyond(self.seen.zone(&route.home)) } else { route.reach };
+        let allowed = || self.private_hosts.iter().any(|host| host.is_of(url));
+        let reach = match abroad {
+            false => route.reach,
+            true if allowed() => Reach::Named,
+            true => route.reach.min(Reach::beyond(self.seen.zone(&route.home))),
+        };
         reach.check(url)?;
         let is_proxy = url.host_str().is_some_and(|host| self.proxies.iter().any(|p| p == host));
         if is_proxy && reach != Reach::Named {
@@ -250,6 +262,7 @@ impl Transport {
                 reach: kind.reach,
                 proxies: Arc::clone(&self.proxies),
                 seen: Arc::clone(&self.seen),
+                lookup: self.lookup.clone(),
             };
             let mut builder = Client::builder()
                 .user_agent(concat!("sluicegate/", env!("CARGO_PKG_VERSION")))

@@ -14,6 +14,7 @@ fn need(reference: &str, target: Target) -> Need {
             name: "p".into(),
         },
         path: "spec.containers[0].image".into(),
+        at: Default::default(),
         reference: reference.into(),
         pinned: false,
         target,

@@ -27,7 +27,7 @@ use crate::{
             pack::LayerError,
             path::RelPath,
             problem::{Problem, Severity},
-            select::{self, Found, Kind, Selection, Selector},
+            select::{self, Chosen, Found, Kind, Selection, Selector},
             unpack::Limits,
         },
         digest::Digest,
@@ -243,13 +243,26 @@ pub fn pack(
     progress: Option<OnBytes<'_>>,
 ) -> Result<Packed, PackError> {
     let (Selection { files, mut problems, ignored }, rules) = select(input, options)?;
+    let named = read::named_manifests(input, &files, options);
+    let too_large =
+        |chosen: &&Chosen| named.contains(&chosen.path) && chosen.file.size > options.max_file;
+    problems.extend(
+        files.iter().filter(too_large).map(|Chosen { path, file }| {
+            select::too_large(path, file.size, options.max_file, true)
+        }),
+    );
     let layer = options.layer && problems.is_empty();
-    let outcome = read::read_all(input, files, &Options { layer, ..options.clone() }, progress)?;
+    let options = &Options { layer, ..options.clone() };
+    let outcome = read::read_all(input, files, &named, options, progress)?;
     let paths: BTreeSet<&RelPath> = outcome.files.iter().map(|file| &file.path).collect();
+    let recognised = outcome.facts.iter().any(check::FileFacts::is_recognised);
     let mut judgement = check::judge(outcome.facts, &paths, &options.check);
     problems.extend(outcome.problems);
     problems.append(&mut judgement.problems);
     judgement.problems = problems;
+    if !recognised && judgement.problems.is_empty() {
+        judgement.problems.push(check::nothing());
+    }
     let fails = judgement.problems.iter().any(|p| p.severity == Severity::Error);
     Ok(Packed {
         layer: outcome.layer.filter(|_| !fails),

@@ -10,6 +10,7 @@
 //! reader waits when the others fall behind.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Cursor, Read},
     num::NonZero,
@@ -80,13 +81,46 @@ enum Piece {
 struct Job {
     order: usize,
     path: RelPath,
+    /// Whether it is read as a manifest.
+    parsed: bool,
     bytes: Arc<Held>,
 }
 
-/// Reads all files, in the order of the layer.
+/// The files that kustomizations name as manifests although their names do not
+/// say so. For these the kustomizations are read once more, before all; what
+/// cannot be read then will not be read either when it is packed, and told.
+pub(super) fn named_manifests(
+    input: &Input,
+    chosen: &[Chosen],
+    options: &Options,
+) -> BTreeSet<RelPath> {
+    let mut named = BTreeSet::new();
+    let other = |chosen: &&Chosen| !check::is_manifest(&chosen.path);
+    let Some(_) = chosen.iter().find(other) else { return named };
+    let small = |chosen: &&Chosen| {
+        check::is_kustomization(&chosen.path) && chosen.file.size <= options.max_file
+    };
+    for Chosen { path, file } in chosen.iter().filter(small) {
+        let mut bytes = Vec::new();
+        let read = Content::open(input, path, file).ok();
+        let read = read.map(|content| content.take(file.size).read_to_end(&mut bytes));
+        if let Some(Ok(_)) = read {
+            named.extend(check::named_manifests(path, &bytes));
+        }
+        // So many that the judgement ends with their number.
+        if named.len() > options.check.bounds.references {
+            break;
+        }
+    }
+    named
+}
+
+/// Reads all files, in the order of the layer; those that are `named` are
+/// manifests whatever they are called.
 pub(super) fn read_all(
     input: &Input,
     chosen: Vec<Chosen>,
+    named: &BTreeSet<RelPath>,
     options: &Options,
     progress: Option<OnBytes<'_>>,
 ) -> Result<Outcome, PackError> {
@@ -110,7 +144,8 @@ pub(super) fn read_all(
         let budget = Budget::new(IN_FLIGHT);
         let total = chosen.iter().map(|chosen| chosen.file.size).sum();
         let read = Progress { done: 0, total };
-        let reader = Reader { input, options, progress, budget, jobs, layer, read, manifests: 0 };
+        let reader =
+            Reader { input, named, options, progress, budget, jobs, layer, read, manifests: 0 };
         let outcome = reader.run(chosen);
         let mut facts = Vec::new();
         for parser in parsers {
@@ -145,8 +180,8 @@ fn parse(
         queue.recv().ok().map(|job| (job, *tally()))
     };
     let mut facts = Vec::new();
-    while let Some((Job { order, path, bytes }, so_far)) = next() {
-        let read = match check::is_manifest(&path) {
+    while let Some((Job { order, path, parsed, bytes }, so_far)) = next() {
+        let read = match parsed {
             true => Some(check::read_file(&path, &bytes, so_far.keep(options))),
             false => check::read_other(&path, &bytes),
         };
@@ -188,6 +223,8 @@ fn write(pieces: &Receiver<Piece>) -> Result<Option<Layer>, PackError> {
 /// Reads files and hands out their bytes.
 struct Reader<'a> {
     input: &'a Input,
+    /// Manifests by no other name than that in a kustomization.
+    named: &'a BTreeSet<RelPath>,
     options: &'a Options,
     progress: Option<OnBytes<'a>>,
     budget: Arc<Budget>,
@@ -238,7 +275,8 @@ impl Reader<'_> {
 
     /// Reads one file; the id of its blob when it is wanted.
     fn file(&mut self, path: &RelPath, file: &select::File) -> Result<Option<ObjectId>, Fault> {
-        let parsed = check::is_manifest(path) && file.size <= self.options.max_file;
+        let manifest = check::is_manifest(path) || self.named.contains(path);
+        let parsed = manifest && file.size <= self.options.max_file;
         let hasher = self.options.git_hash.map(|hash| BlobHasher::new(hash, file.size));
         if file.size > MAX_SEALED && !parsed && self.layer.is_none() && hasher.is_none() {
             return Ok(None);
@@ -246,9 +284,9 @@ impl Reader<'_> {
         let mut content = Content::open(self.input, path, file)?;
         self.tell(Piece::File { path: path.clone(), executable: file.executable, size: file.size });
         let hasher = match parsed {
-            true => self.whole(path, &mut content, file.size, PARSED_SHARE, hasher)?,
+            true => self.whole(path, &mut content, file.size, true, hasher)?,
             false if file.size <= MAX_SEALED => {
-                self.whole(path, &mut content, file.size, 1, hasher)?
+                self.whole(path, &mut content, file.size, false, hasher)?
             }
             false => self.pieces(&mut content, file.size, hasher)?,
         };
@@ -258,22 +296,23 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a file in one piece, because that is how it is parsed; it takes
-    /// `factor` times its size meanwhile.
+    /// Reads a file in one piece, because that is how it is parsed, or looked into
+    /// when it is not.
     fn whole(
         &mut self,
         path: &RelPath,
         content: &mut Content<'_>,
         size: u64,
-        factor: u64,
+        parsed: bool,
         mut hasher: Option<BlobHasher>,
     ) -> Result<Option<BlobHasher>, Fault> {
+        let factor = if parsed { PARSED_SHARE } else { 1 };
         let bytes = self.piece(content, size, size.saturating_mul(factor), &mut hasher)?;
         self.tell(Piece::Data(Arc::clone(&bytes)));
         let order = self.manifests;
         self.manifests += 1;
         // Only when all parsers panicked is nobody there to take it.
-        let _ = self.jobs.send(Job { order, path: path.clone(), bytes });
+        let _ = self.jobs.send(Job { order, path: path.clone(), parsed, bytes });
         Ok(hasher)
     }
 

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use crate::{
     edge::{
         clock,
-        registry::{Blob, Content, Expect, Fault, Key, Registries, RegistryError, Store},
+        registry::{Blob, Content, Expect, Fault, Key, Pointed, Registries, RegistryError, Store},
         signer::SigningKey,
     },
     model::{
@@ -67,6 +67,8 @@ const UPLOADS: usize = 16;
 /// What a statement may have around the provenance: its envelope, its subject and
 /// its signature.
 const STATEMENT_FRAME: u64 = 4 << 10;
+/// How often a tag that others keep moving is tried to be moved.
+const MAX_MOVES: usize = 10;
 
 /// What to publish, and how.
 pub struct Request {
@@ -259,6 +261,7 @@ pub async fn publish_with(
         digest: &artifact.subject.digest,
         artifact: before.artifact,
         findings: &findings,
+        shelf: &before.gathered.shelf,
         tags: &before.tags,
         annotations: &artifact.annotations,
     };
@@ -434,10 +437,15 @@ fn signers(request: &Request) -> Vec<SignerId> {
 }
 
 async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
-    let states = tags.iter().map(|tag| async move {
-        Ok::<_, Error>(TagState { tag: tag.clone(), digest: store.resolve(tag).await? })
-    });
-    future::try_join_all(states).await
+    future::try_join_all(tags.iter().map(|tag| tag_state(store, tag))).await
+}
+
+async fn tag_state(store: &Store, tag: &Tag) -> Result<TagState> {
+    let (digest, etag) = match store.look_up(tag).await? {
+        Some(Pointed { digest, etag }) => (Some(digest), etag),
+        None => (None, None),
+    };
+    Ok(TagState { tag: tag.clone(), digest, etag })
 }
 
 fn refuse_moved_release(request: &Request, digest: &Digest, tags: &[TagState]) -> Result<()> {
@@ -701,31 +709,42 @@ impl Run<'_> {
         Ok(count)
     }
 
-    /// Points a tag at what was admitted.
+    /// Points a tag at what was admitted, provided that nobody moved it since
+    /// it was looked at. Whoever did may have been faster with the same commit,
+    /// or with another, and then this is a move like any other.
     async fn move_tag(&self, admitted: &Admitted, now: &TagState) -> Result<()> {
-        let expect = match now.digest {
-            None => Expect::Absent,
-            Some(_) => Expect::Anything,
-        };
-        match self.put_tag(&now.tag, &expect).await {
-            Ok(()) => Ok(()),
-            // Somebody else was faster: with the same commit, or with another,
-            // and then this is a move like any other.
-            Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {
-                let now = TagState { digest: self.store.resolve(&now.tag).await?, ..now.clone() };
-                if now.digest == Some(*admitted.digest()) {
-                    return Ok(());
-                }
-                refuse_moved_release(self.request, admitted.digest(), std::slice::from_ref(&now))?;
-                Ok(self.put_tag(&now.tag, &Expect::Anything).await?)
+        let (mut now, mut expect) = (now.clone(), unmoved(now));
+        for _ in 0..MAX_MOVES {
+            match self.put_tag(&now.tag, &expect).await {
+                Err(error) if matches!(error.fault, Fault::PreconditionFailed) => {}
+                done => return Ok(done?),
             }
-            Err(error) => Err(error.into()),
+            let next = tag_state(self.store, &now.tag).await?;
+            if next.digest == Some(*admitted.digest()) {
+                return Ok(());
+            }
+            refuse_moved_release(self.request, admitted.digest(), std::slice::from_ref(&next))?;
+            // Nobody moved it: what the registry, or a cache before it, gives
+            // as an entity tag is not what it compares with.
+            expect = if next == now { Expect::Anything } else { unmoved(&next) };
+            now = next;
         }
+        Err(Error::Contended { tag: now.tag.to_string() })
     }
 
     async fn put_tag(&self, tag: &Tag, expect: &Expect) -> Result<(), RegistryError> {
         let (key, manifest) = (Key::Tag(tag.clone()), self.artifact.manifest.clone());
         self.store.put_manifest(&key, media::OCI_MANIFEST, manifest, expect).await.map(|_| ())
+    }
+}
+
+/// What holds as long as nobody moves a tag; registries that do not know
+/// conditions ignore it.
+fn unmoved(state: &TagState) -> Expect {
+    match (&state.digest, &state.etag) {
+        (None, _) => Expect::Absent,
+        (Some(_), Some(etag)) => Expect::Unchanged { etag: etag.clone() },
+        (Some(_), None) => Expect::Anything,
     }
 }
 

@@ -1,13 +1,16 @@
 //! What a publish has to write: decided from what is there, before anything is
 //! written.
 
-use crate::model::{
-    artifact::manifest::Annotations,
-    digest::Digest,
-    evidence::{Claim, Finding, Format, identity::SignerId},
-    policy::rule::provenance,
-    reference::Tag,
-    statement::provenance::Claims,
+use crate::{
+    flow::discover::Shelf,
+    model::{
+        artifact::manifest::Annotations,
+        digest::Digest,
+        evidence::{Claim, Finding, Format, identity::SignerId},
+        policy::rule::provenance,
+        reference::Tag,
+        statement::provenance::Claims,
+    },
 };
 
 /// Where a tag points before the publish.
@@ -17,6 +20,8 @@ pub struct TagState {
     pub tag: Tag,
     /// What it points at; `None` when it does not exist.
     pub digest: Option<Digest>,
+    /// By what the registry can tell whether it still does.
+    pub etag: Option<String>,
 }
 
 /// What has to be written.
@@ -64,6 +69,8 @@ pub struct Present<'a> {
     pub artifact: bool,
     /// The statements about it.
     pub findings: &'a [&'a Finding],
+    /// Where they were found.
+    pub shelf: &'a Shelf,
     /// Where the tags point.
     pub tags: &'a [TagState],
     /// The annotations of the manifest.
@@ -74,9 +81,10 @@ pub struct Present<'a> {
 /// provenance with `claims` are there and every tag points at the digest.
 pub fn plan(present: Present<'_>, signers: &[SignerId], claims: &Claims, legacy: bool) -> Plan {
     let missing = |signer: &SignerId| {
-        let has = |format: Option<Format>, wanted: &dyn Fn(&Claim) -> bool| {
+        let has = |format: Format, wanted: &dyn Fn(&Claim) -> bool| {
             present.findings.iter().any(|finding| {
-                format.is_none_or(|format| finding.format == format)
+                finding.format == format
+                    && present.shelf.is_in_place(finding)
                     && finding
                         .evidence()
                         .is_some_and(|e| e.signer().id() == *signer && wanted(e.claim()))
@@ -91,9 +99,9 @@ pub fn plan(present: Present<'_>, signers: &[SignerId], claims: &Claims, legacy:
             Claim::Signature | Claim::Other { .. } => false,
         };
         Missing {
-            signature: !has(Some(Format::Bundle), &signature),
-            legacy: legacy && !has(Some(Format::LegacySignature), &signature),
-            provenance: !has(Some(Format::Bundle), &provenance),
+            signature: !has(Format::Bundle, &signature),
+            legacy: legacy && !has(Format::LegacySignature, &signature),
+            provenance: !has(Format::Bundle, &provenance),
         }
     };
     Plan {

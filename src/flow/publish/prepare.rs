@@ -1,7 +1,11 @@
 //! Everything before the first question to the target registry: source, pack,
 //! judgement, lock.
 
-use std::{path::Path, pin::pin, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use crate::{
     edge::{git, registry::Registries, signer::SigningKey},
@@ -23,7 +27,7 @@ use crate::{
 
 use super::{
     super::{
-        error::{Error, Result},
+        error::{Demand, Error, Result},
         lock,
         pack::{self, Input, Packed},
         progress::{Event, Watch},
@@ -75,7 +79,8 @@ pub async fn prepare(
     let (mut packed, mut warnings) = judged(packed, request.strict)?;
     let source = settle(origin.source, request, &packed, &tree)?;
     if request.lock.require_pinned {
-        refuse_failures(model::require_pinned(&packed.judgement.needs))?;
+        let failures = model::require_pinned(&packed.judgement.needs);
+        refuse_failures(Demand::Pinned, failures, &request.input)?;
     }
     if request.keys_last {
         request.keys.extend(keys.await?);
@@ -192,28 +197,39 @@ async fn resolve(
     watch(Event::Step("resolving charts and images"));
     let needs = &packed.judgement.needs;
     let told = |progress| watch(Event::Items(progress));
-    let lock = lock::resolve(needs, registries, &request.lock.options, told).await;
-    if request.lock.mode == LockMode::Require {
-        refuse_failures(lock.require())?;
+    let mut lock = lock::resolve(needs, registries, &request.lock.options, told).await;
+    lock.required = request.lock.mode == LockMode::Require;
+    if lock.required {
+        refuse_failures(Demand::Resolved, lock.require(), &request.input)?;
     }
     Ok(Some(lock))
 }
 
-fn refuse_failures(failures: Vec<LockFailure>) -> Result<()> {
+/// Files are named below the input as it was typed, like those of problems.
+fn refuse_failures(demand: Demand, failures: Vec<LockFailure>, input: &Input) -> Result<()> {
+    let below = match input {
+        Input::Directory(dir) => dir.clone(),
+        Input::File(path) => path.parent().map(Path::to_owned).unwrap_or_default(),
+        Input::Bytes { .. } => PathBuf::new(),
+    };
     match failures.is_empty() {
         true => Ok(()),
-        false => Err(Error::Lock(failures)),
+        false => Err(Error::Lock { demand, failures, below }),
     }
 }
 
 /// What is not resolved is a warning at the file that names it.
 fn unresolved(entry: &Unresolved) -> Problem {
     let Unresolved { need, reason, .. } = entry;
-    Problem::warning(
+    let problem = Problem::warning(
         code::LOCK_UNRESOLVED,
         format!("`{}` at `{}` is not resolved: {reason}", need.reference, need.path),
     )
     .in_file(&need.file)
     .about(&need.object)
-    .hint("`--lock require` makes this an error, `--lock off` resolves nothing")
+    .hint("`--lock require` makes this an error, `--lock off` resolves nothing");
+    match need.place() {
+        Some(place) => problem.at(place),
+        None => problem,
+    }
 }

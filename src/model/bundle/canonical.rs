@@ -54,6 +54,8 @@ fn add(node: Node<'_>, contents: &mut Contents) {
     if check::is_list(node) {
         let items = node.get("items").into_iter().flat_map(Node::items);
         items.for_each(|item| add(item, contents));
+        // What else is in an object that only happens to have `items`.
+        contents.other |= !node.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
         return;
     }
     match identified(node) {
@@ -138,6 +140,25 @@ mod tests {
         let names: Vec<_> = contents.objects.iter().map(|o| o.id.to_string()).collect();
         assert_eq!(names, ["ConfigMap a", "Service b"]);
         assert!(contents.other);
+    }
+
+    #[test]
+    fn whatever_is_expanded_when_it_is_applied_is_expanded() {
+        let items = "items:\n- {apiVersion: v1, kind: Secret, metadata: {name: s}}\n";
+        for (head, other) in [
+            ("apiVersion: v1\nkind: List\nmetadata: {name: x}\n", false),
+            ("apiVersion: v1\nkind: SecretList\nmetadata: {name: x}\n", false),
+            ("kind: List\n", false),
+            ("apiVersion: x/v1\nkind: Bundle\nmetadata: {name: x}\n", true),
+        ] {
+            let contents = read(format!("{head}{items}").as_bytes());
+            let ids: Vec<_> = contents.objects.iter().map(|o| o.id.to_string()).collect();
+            assert_eq!((ids, contents.other), (vec!["Secret s".to_owned()], other), "{head}");
+        }
+        let object = "apiVersion: x/v1\nkind: AllowList\nmetadata: {name: x}\nspec: {}\n";
+        assert_eq!(read(object.as_bytes()).objects.len(), 1);
+        let object = "apiVersion: x/v1\nkind: Menu\nmetadata: {name: x}\nitems: [tea]\n";
+        assert_eq!(read(object.as_bytes()).objects.len(), 1);
     }
 
     #[test]

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{digest::Digest, reference::Tag, text::brief};
+use crate::model::{
+    digest::Digest,
+    reference::Tag,
+    text::{brief, without_credentials},
+};
 
 use super::{
     check::FileFacts,
     image,
     kustomization::GROUP as KUSTOMIZE_GROUP,
     need::{ChartVersion, Kind, Need, Target},
-    object::{NamedImage, Object, ObjectId},
+    object::{NamedChart, NamedImage, Object, ObjectId},
     path::RelPath,
     problem::Problem,
     source_object::{self, ChartSpec, ObjectRef, OciVersion, Origin, Written, oci, written},
@@ -105,10 +109,34 @@ impl<'f> Sources<'f> {
             file: object.file().clone(),
             object: object.id(),
             path: path.to_owned(),
+            at: object.chart_at,
             reference: found.reference,
             pinned: found.pinned,
             target: found.target,
         })
+    }
+
+    /// The chart that `object` names, as people compare it: through `chartRef` the
+    /// chart and the version that the source object selects.
+    pub fn named(&self, object: &Object) -> Option<NamedChart> {
+        let Some(Origin::Reference(reference)) = object.origin.as_deref() else {
+            return object.chart();
+        };
+        match self.find(reference, object.namespace()) {
+            Ok(found) => match found.origin.as_deref() {
+                Some(Origin::OciRepository { url, version, .. }) => Some(NamedChart {
+                    name: public(url),
+                    version: Some(match version {
+                        OciVersion::Digest(digest) => digest.to_string(),
+                        OciVersion::Tag(tag) => tag.to_string(),
+                        OciVersion::Range(range) => range.to_string(),
+                        OciVersion::Latest => Tag::latest().to_string(),
+                    }),
+                }),
+                _ => found.chart().or_else(|| object.chart()),
+            },
+            Err(_) => object.chart(),
+        }
     }
 
     fn referenced(&self, reference: &ObjectRef, namespace: &str) -> Found {
@@ -144,7 +172,7 @@ impl<'f> Sources<'f> {
             Ok(_) => return unknown(from, "the HelmRepository it names cannot be read"),
             Err(reason) => return unknown(from, reason),
         };
-        let reference = format!("{name} ({})", without_credentials(url));
+        let reference = format!("{name} ({})", public(url));
         if url.contains("${")
             || spec.chart.contains("${")
             || version.is_some_and(|v| v.contains("${"))
@@ -169,7 +197,7 @@ fn oci_chart(url: &str, chart: &str, version: Option<&str>) -> Target {
             path: repository.path().to_owned(),
             version: chart_version(version.unwrap_or("*")),
         },
-        None => Target::Unknown { reason: format!("`{}` is no repository", brief(&full)) },
+        None => Target::Unknown { reason: format!("`{}` is no repository", brief(&public(&full))) },
     }
 }
 
@@ -192,27 +220,23 @@ fn chart_version(version: &str) -> ChartVersion {
     }
 }
 
-/// A URL without user and password; as written when it has none.
-fn without_credentials(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-            let cleared = url.set_username("").and_then(|()| url.set_password(None));
-            cleared.map_or_else(|()| "…".to_owned(), |()| url.to_string())
-        }
-        Ok(_) => text.to_owned(),
-        // What cannot be parsed may still hold a password.
-        Err(_) => text.rsplit('@').next().unwrap_or_default().to_owned(),
-    }
+/// A URL as it may be shown and recorded: without credentials, and without query
+/// and fragment, in which presigned URLs carry their signature.
+fn public(text: &str) -> String {
+    let text = without_credentials(text);
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 fn from_oci_repository(url: &str, version: &OciVersion) -> Found {
+    let shown = public(url);
     let shown = match version {
-        OciVersion::Digest(digest) => format!("{url}@{digest}"),
-        OciVersion::Tag(tag) => format!("{url}:{tag}"),
-        OciVersion::Range(range) => format!("{url} {range}"),
-        OciVersion::Latest => format!("{url}:latest"),
+        OciVersion::Digest(digest) => format!("{shown}@{digest}"),
+        OciVersion::Tag(tag) => format!("{shown}:{tag}"),
+        OciVersion::Range(range) => format!("{shown} {range}"),
+        OciVersion::Latest => format!("{shown}:latest"),
     };
-    if shown.contains("${") {
+    if url.contains("${") || shown.contains("${") {
         return unknown(shown, FILLED);
     }
     let Some(repository) = oci(url) else {
@@ -265,8 +289,9 @@ fn need(file: &RelPath, object: ObjectId, image: &NamedImage) -> Need {
         file: file.clone(),
         object,
         path: image.path.to_string(),
+        at: image.at,
         reference: image.reference.to_string(),
-        pinned: image.reference.contains('@'),
+        pinned: image::is_pinned(&image.reference),
         target,
     }
 }

@@ -40,6 +40,22 @@ pub fn is_manifest(path: &RelPath) -> bool {
     matches!(extension, Some("yaml" | "yml" | "json")) || kustomization::is_file_name(path)
 }
 
+/// Whether `path` is a kustomization, which may name further manifests.
+pub fn is_kustomization(path: &RelPath) -> bool {
+    kustomization::is_file_name(path)
+}
+
+/// The files that a kustomization names as manifests although their own names do
+/// not say so: kustomize reads `resources: [secret.txt]` like any other file.
+pub fn named_manifests(path: &RelPath, bytes: &[u8]) -> Vec<RelPath> {
+    let facts = read_file(path, bytes, Keep::Names);
+    let references = facts.kustomization().map(|found| found.references.as_slice());
+    let dir = path.parent();
+    let targets = references.unwrap_or_default().iter().filter(|found| found.role.is_manifest());
+    let paths = targets.filter_map(|found| RelPath::resolve(dir.as_ref(), &found.target)?);
+    paths.filter(|path| !is_manifest(path)).collect()
+}
+
 /// What is allowed, and what is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -65,6 +81,8 @@ pub struct FileFacts {
     writes: Vec<Write>,
     /// Whether it is empty, or encrypted by SOPS as a whole.
     sealed: bool,
+    /// Whether it was read as a manifest.
+    parsed: bool,
     /// How bad the problems were that are not kept: those of the text, of the
     /// objects, and Secrets in clear.
     unlisted: [Option<Severity>; 3],
@@ -83,6 +101,7 @@ impl FileFacts {
             secrets: Vec::new(),
             writes: Vec::new(),
             sealed: false,
+            parsed: false,
             unlisted: [None; 3],
             tally: Tally::default(),
             objects: Vec::new(),
@@ -127,6 +146,23 @@ impl FileFacts {
         self.sealed
     }
 
+    /// Whether it was read as a manifest.
+    pub(super) fn is_parsed(&self) -> bool {
+        self.parsed
+    }
+
+    /// Whether it holds objects or a kustomization.
+    pub fn is_recognised(&self) -> bool {
+        self.tally.objects > 0 || self.kustomization.is_some()
+    }
+
+    /// Whether there is nothing in it that could be an object, and nothing wrong
+    /// that would say why.
+    pub(super) fn says_nothing(&self) -> bool {
+        let silent = self.problems.is_empty() && self.object_problems.is_empty();
+        self.tally.objects == 0 && silent && self.unlisted == [None; 3]
+    }
+
     /// What it writes in clear as a patch with this aim.
     pub(super) fn as_patch(&self, aim: Aim) -> Vec<Problem> {
         self.writes.iter().filter_map(|write| write.problem(aim)).collect()
@@ -146,7 +182,7 @@ pub fn read_other(path: &RelPath, bytes: &[u8]) -> Option<FileFacts> {
 
 /// Reads one manifest, of whose objects `keep` is kept.
 pub fn read_file(path: &RelPath, bytes: &[u8], keep: Keep) -> FileFacts {
-    let mut facts = FileFacts::new(path);
+    let mut facts = FileFacts { parsed: true, ..FileFacts::new(path) };
     match yaml::text(bytes) {
         Ok(text) => read_text(text, keep, &mut facts),
         Err(error) => {
@@ -190,8 +226,12 @@ fn limit(problems: &mut Vec<Problem>, path: &RelPath) {
     let severity = rest.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Warning);
     let message = format!("the file has more than {MAX_PROBLEMS} problems like these");
     problems.truncate(MAX_PROBLEMS);
-    problems
-        .push(Problem { severity, ..Problem::error(code::PROBLEM_LIMIT, message).in_file(path) });
+    problems.push(Problem {
+        severity,
+        ..Problem::error(code::PROBLEM_LIMIT, message)
+            .in_file(path)
+            .hint("mend those first, then look again")
+    });
 }
 
 /// The problem of a text that is no YAML. There is no tree, so the lines of
@@ -216,7 +256,16 @@ fn unreadable(source: &Source<'_>, path: &RelPath, error: &YamlError) -> Problem
         (_, true) => problem.hint(
             "Helm templates are no YAML; leave the chart out with `.sourceignore` and publish it by itself",
         ),
-        _ => problem,
+        (fault, _) => problem.hint(match fault {
+            Fault::Encoding => "save the file as UTF-8",
+            Fault::Syntax(_) => {
+                "mend it here or just above; what is no manifest may be left out with `.sourceignore`"
+            }
+            Fault::TooLarge | Fault::Depth | Fault::Nodes | Fault::Aliases => {
+                "split the document, or write out what its aliases repeat"
+            }
+            _ => "write a plain value, in quotes where it is meant as text",
+        }),
     }
 }
 
@@ -264,8 +313,7 @@ fn read_document(
 
 /// What of a document that is no kustomization must not be shown.
 fn hidden(root: Node<'_>) -> Hidden {
-    let generator = root.str_at(&["kind"]) == Some("SecretGenerator");
-    if generator || (root.kind() == yaml::Kind::Seq && patch::may_write(root)) {
+    if has_generator(root) || (root.kind() == yaml::Kind::Seq && patch::may_write(root)) {
         Hidden::Lines(vec![root.range()])
     } else if secret::is_in(root) || patch::may_write(root) {
         Hidden::Values
@@ -277,18 +325,30 @@ fn hidden(root: Node<'_>) -> Hidden {
     }
 }
 
+/// Whether a document is, or lists, a generator of Secrets.
+fn has_generator(node: Node<'_>) -> bool {
+    node.str_at(&["kind"]) == Some("SecretGenerator")
+        || node.get("items").into_iter().flat_map(Node::items).any(has_generator)
+}
+
 /// Whether a document is a Kubernetes object at all.
 fn is_object(node: Node<'_>) -> bool {
     let text = |key: &str| node.str_at(&[key]).is_some_and(|text| !text.is_empty());
     text("apiVersion") && text("kind")
 }
 
-/// Whether a document is a list of objects, such as `kubectl get -o yaml`
-/// prints, rather than an object whose kind ends so.
+/// Whether a document is a list, in whose place its items are applied.
+///
+/// kustomize takes the items out of whatever has `items` and a kind that ends in
+/// `List`, also with a name (`inlineAnyEmbeddedLists`); then Flux does the same
+/// with objects of any kind that have a sequence of `items`
+/// (`Unstructured.IsList`).
 pub(super) fn is_list(node: Node<'_>) -> bool {
-    is_object(node)
-        && node.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"))
-        && node.at(&["metadata", "name"]).is_none()
+    let items = node.get("items");
+    if node.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List")) {
+        return items.is_some() || (is_object(node) && node.at(&["metadata", "name"]).is_none());
+    }
+    is_object(node) && items.into_iter().flat_map(Node::items).any(Node::is_map)
 }
 
 /// Finds what matters whatever the file is for: data in clear, also in a
@@ -326,12 +386,6 @@ fn is_incomplete(node: Node<'_>) -> bool {
 
 fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, keep: Keep, facts: &mut FileFacts) {
     read_anywhere(scope, node, path, facts);
-    if !is_object(node) {
-        if is_incomplete(node) {
-            facts.object_problems.push(incomplete(scope, node, path));
-        }
-        return;
-    }
     let api_version = node.str_at(&["apiVersion"]).unwrap_or_default();
     let kind = node.str_at(&["kind"]).unwrap_or_default();
     if kind.starts_with("ENC[") {
@@ -345,10 +399,20 @@ fn read_object(scope: &Scope<'_>, node: Node<'_>, path: &str, keep: Keep, facts:
         }
         return;
     }
+    if !is_object(node) {
+        if is_incomplete(node) {
+            facts.object_problems.push(incomplete(scope, node, path));
+        }
+        return;
+    }
     let mut problems = Vec::new();
     let object = match identify(scope, node, path, [api_version, kind], &mut problems) {
         Some(object) => object,
-        None => return facts.object_problems.append(&mut problems),
+        None => {
+            let object = nameless(scope, node, [api_version, kind]);
+            read_kind(scope, node, object, &mut problems);
+            return facts.object_problems.append(&mut problems);
+        }
     };
     let mut object = read_kind(scope, node, object, &mut problems);
     if !problems.is_empty() {
@@ -374,7 +438,8 @@ fn incomplete(scope: &Scope<'_>, node: Node<'_>, path: &str) -> Problem {
         Some(found) => format!("`{missing}` is {}; expected a string", found.kind().name()),
         None => format!("the object has no `{missing}`"),
     };
-    scope.error(code::OBJECT_INCOMPLETE, at, &format!("{path}{missing}"), message)
+    let hint = "write both `apiVersion` and `kind`, as Kubernetes wants them";
+    scope.error(code::OBJECT_INCOMPLETE, at, &format!("{path}{missing}"), message).hint(hint)
 }
 
 /// The object with its names; nothing without a name.
@@ -404,14 +469,20 @@ fn identify(
             }
             _ => format!("the {} has no name", clip(kind)),
         };
-        problems.push(scope.error(code::OBJECT_NAME, at.unwrap_or(node), &field, message));
+        let problem = scope.error(code::OBJECT_NAME, at.unwrap_or(node), &field, message);
+        problems.push(problem.hint(match name {
+            Some(written) => quote(written).unwrap_or_else(|| NAME.to_owned()),
+            None => NAME.to_owned(),
+        }));
         return None;
     };
     let namespace = node.at(&["metadata", "namespace"]).filter(|found| !found.is_null());
     if let Some(wrong) = namespace.filter(|found| found.as_str().is_none()) {
         let field = format!("{path}metadata.namespace");
         let message = format!("the namespace is {}; expected a string", wrong.kind().name());
-        problems.push(scope.error(code::OBJECT_NAME, wrong, &field, message));
+        let problem = scope.error(code::OBJECT_NAME, wrong, &field, message);
+        let hint = "write the name of a namespace, or leave it out";
+        problems.push(problem.hint(quote(wrong).unwrap_or_else(|| hint.to_owned())));
     }
     let namespace = namespace.and_then(Node::as_str).unwrap_or_default();
     let spot = scope.spot(name_node, &field);
@@ -422,10 +493,29 @@ fn identify(
             clip(kind),
             long.len()
         );
-        problems.push(scope.error(code::OBJECT_NAME, name_node, &field, message));
+        let problem = scope.error(code::OBJECT_NAME, name_node, &field, message);
+        problems.push(problem.hint("shorten it"));
         return None;
     }
     Some(Object::new(scope.file(), scope.line(node), names, spot))
+}
+
+/// What to do about an object without a name.
+const NAME: &str = "write `metadata.name`, by which the cluster knows the object";
+
+/// What to do about a scalar that is no string but was meant as one.
+fn quote(node: Node<'_>) -> Option<String> {
+    let written = node.scalar().filter(|_| !node.is_null() && node.as_str().is_none())?;
+    Some(format!("quote it: `\"{}\"`", clip(written)))
+}
+
+/// An object that has no name of its own: what else is wrong with it is wanted
+/// all the same.
+fn nameless(scope: &Scope<'_>, node: Node<'_>, [api_version, kind]: [&str; 2]) -> Object {
+    let short = |name: &str| name.chars().take(MAX_NAME).collect::<String>();
+    let (api_version, kind) = (short(api_version), short(kind));
+    let names = [api_version.as_str(), &kind, "", ""];
+    Object::new(scope.file(), scope.line(node), names, scope.spot(node, ""))
 }
 
 /// Reads what matters of the kinds that are known.
@@ -441,11 +531,16 @@ fn read_kind(
             let mut checked = helm_release::check(scope, node);
             problems.append(&mut checked.problems);
             object.origin = checked.origin.map(Box::new);
+            let chart = ["chart", "chartRef"].into_iter().find_map(|key| node.at(&["spec", key]));
+            let named = chart.map(|chart| chart.at(&["spec", "chart"]).unwrap_or(chart));
+            object.chart_at = named.map(|node| scope.position(node)).unwrap_or_default();
             images = checked.images;
         }
         (source_object::GROUP, kind) => {
             let origin = source_object::read(scope, kind, node, problems);
             object.origin = origin.map(Box::new);
+            let chart = node.at(&["spec", "chart"]);
+            object.chart_at = chart.map(|node| scope.position(node)).unwrap_or_default();
         }
         (group, kind) => {
             if let Some(spec) = workload::pod_spec(group, kind) {
@@ -467,6 +562,13 @@ pub struct Judgement {
     pub objects: Vec<Object>,
     /// The charts and images, by file and position.
     pub needs: Vec<Need>,
+}
+
+/// The warning that a bundle says nothing to a cluster.
+pub fn nothing() -> Problem {
+    let message = "nothing was recognised: no file holds a Kubernetes object or a kustomization";
+    Problem::warning(code::NO_OBJECT, message)
+        .hint("name the directory of the manifests; objects have `apiVersion`, `kind` and a name")
 }
 
 /// Judges the files of a bundle together. `all_paths` names every file that is

@@ -141,8 +141,10 @@ pub struct Files {
 impl Diff {
     /// Whether the two sides are the same.
     pub fn is_empty(&self) -> bool {
-        // A chart or image differs only where its object does.
-        self.removed.is_empty()
+        // An image differs only where its object does; a chart also where an
+        // object outside the bundle selects it.
+        self.charts.is_empty()
+            && self.removed.is_empty()
             && self.added.is_empty()
             && self.changed.is_empty()
             && self.files == Files::default()
@@ -152,9 +154,9 @@ impl Diff {
 /// Compares two bundles.
 pub fn diff(from: &Side, to: &Side) -> Diff {
     let mut diff = Diff { files: diff_files(&from.files, &to.files), ..Diff::default() };
+    diff.charts = diff_charts(&from.objects, &to.objects);
     for (before, after) in pairs(&from.objects, &to.objects) {
         let Some(id) = before.or(after).map(|object| &object.id) else { continue };
-        diff.charts.extend(diff_named(id, charts(before), charts(after)));
         diff.images.extend(diff_named(id, images(before), images(after)));
         match (before, after) {
             (Some(before), None) => diff.removed.push(before.whole()),
@@ -173,8 +175,16 @@ pub fn diff(from: &Side, to: &Side) -> Diff {
     diff
 }
 
-fn charts(object: Option<&Object>) -> &[Named] {
-    object.map(|object| object.charts.as_slice()).unwrap_or_default()
+/// What differs among the charts of all objects, also of those that are the same
+/// on both sides: the chart of a `chartRef` is selected by another object.
+fn diff_charts(from: &[Object], to: &[Object]) -> Vec<FromTo> {
+    let with_charts = |object: &&Object| !object.charts.is_empty();
+    let of = |objects: Vec<&Object>| -> Vec<Named> {
+        objects.into_iter().flat_map(|object| object.charts.iter().cloned()).collect()
+    };
+    let (from, to) = (from.iter().filter(with_charts), to.iter().filter(with_charts));
+    let groups = grouped(from, to, |object| &object.id).into_iter();
+    groups.flat_map(|(id, [from, to])| diff_named(id, &of(from), &of(to))).collect()
 }
 
 fn images(object: Option<&Object>) -> &[Named] {

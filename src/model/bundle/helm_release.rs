@@ -14,6 +14,10 @@ use crate::model::text::brief;
 /// The group of HelmReleases.
 pub const GROUP: &str = "helm.toolkit.fluxcd.io";
 
+/// How a chart is named.
+const CHART: &str = "write `chart.spec` with `chart`, `version` and `sourceRef`, or `chartRef` with \
+                     `kind` and `name`";
+
 /// What checking a HelmRelease gave.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -31,7 +35,8 @@ pub fn check(scope: &Scope<'_>, object: Node<'_>) -> Checked {
     check_api_version(scope, object, &mut checked.problems);
     let Some(spec) = object.get("spec").filter(|spec| spec.is_map()) else {
         let message = "a HelmRelease has no `spec`; expected a chart and an `interval`";
-        checked.problems.push(scope.error(code::HELMRELEASE_CHART, object, "spec", message));
+        let problem = scope.error(code::HELMRELEASE_CHART, object, "spec", message);
+        checked.problems.push(problem.hint(CHART));
         return checked;
     };
     checked.origin = chart(scope, spec, &mut checked.problems);
@@ -44,7 +49,8 @@ pub fn check(scope: &Scope<'_>, object: Node<'_>) -> Checked {
         Some(values) if !values.is_null() => {
             let message = format!("`values` is {}; expected a mapping", values.kind().name());
             let problem = scope.error(code::HELMRELEASE_VALUES, values, "spec.values", message);
-            checked.problems.push(problem);
+            let hint = "write `values:` and its keys below, not as a text";
+            checked.problems.push(problem.hint(hint));
         }
         _ => {}
     }
@@ -87,7 +93,7 @@ fn chart(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Problem>) -> Opti
             None => {
                 let message =
                     "`spec.chart` has no `spec`; expected `chart`, `version` and `sourceRef` in it";
-                problems.push(scope.error(fault, chart, "spec.chart", message));
+                problems.push(scope.error(fault, chart, "spec.chart", message).hint(CHART));
                 None
             }
         },
@@ -98,12 +104,13 @@ fn chart(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Problem>) -> Opti
         }
         (Some(_), Some(node)) => {
             let message = "both `spec.chart` and `spec.chartRef` are written; expected one of them";
-            problems.push(scope.error(fault, node, "spec.chartRef", message));
+            let hint = "leave one of them out; Flux refuses both";
+            problems.push(scope.error(fault, node, "spec.chartRef", message).hint(hint));
             None
         }
         (None, None) => {
             let message = "no chart is named; expected `spec.chart.spec` or `spec.chartRef`";
-            problems.push(scope.error(fault, spec, "spec", message));
+            problems.push(scope.error(fault, spec, "spec", message).hint(CHART));
             None
         }
     }
@@ -121,7 +128,8 @@ fn check_interval(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Problem>
             None => (node, format!("the interval is {}; {wanted}", node.kind().name())),
         },
     };
-    problems.push(scope.error(code::HELMRELEASE_INTERVAL, node, "spec.interval", message));
+    let problem = scope.error(code::HELMRELEASE_INTERVAL, node, "spec.interval", message);
+    problems.push(problem.hint("write `interval: 10m`"));
 }
 
 /// `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`, the pattern of the CRD.
@@ -153,7 +161,8 @@ fn check_values_from(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Probl
     let fault = code::HELMRELEASE_VALUES_FROM;
     if list.kind() != Kind::Seq {
         let message = format!("`valuesFrom` is {}; expected a sequence", list.kind().name());
-        return problems.push(scope.error(fault, list, "spec.valuesFrom", message));
+        let hint = "write a list of `- kind: ConfigMap` with `name`";
+        return problems.push(scope.error(fault, list, "spec.valuesFrom", message).hint(hint));
     }
     for (index, entry) in list.items().enumerate() {
         if problems.len() > MAX_PROBLEMS {
@@ -167,7 +176,8 @@ fn check_values_from(scope: &Scope<'_>, spec: Node<'_>, problems: &mut Vec<Probl
             {
                 let path = format!("{path}.{key}");
                 let message = format!("`{path}` is {}; expected a string", node.kind().name());
-                problems.push(scope.error(fault, node, &path, message));
+                let problem = scope.error(fault, node, &path, message);
+                problems.push(problem.hint("put it in quotes, or leave it out"));
             }
         }
     }

@@ -77,6 +77,30 @@ pub fn parse(text: &str) -> Result<Target, ImageError> {
     Ok(Target::Image { host, path, tag, digest })
 }
 
+/// Whether a reference carries the digest of what it names, so that nothing else
+/// can ever run: SHA-256, or SHA-512, which registries may use too although
+/// nothing is locked by it here.
+pub fn is_pinned(text: &str) -> bool {
+    match parse(text) {
+        Ok(Target::Image { digest, .. }) => digest.is_some(),
+        Err(ImageError::Algorithm { .. }) => {
+            let digest = |text: &str| {
+                let hex = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f');
+                text.len() == 128 && text.bytes().all(hex)
+            };
+            text.split_once("@sha512:")
+                .is_some_and(|(rest, hex)| digest(hex) && parse(rest).is_ok())
+        }
+        _ => false,
+    }
+}
+
+/// Whether a reference looks pinned and is not: it has an `@`, and no digest that
+/// can be read behind it.
+pub fn is_falsely_pinned(text: &str) -> bool {
+    text.contains('@') && !is_pinned(text)
+}
+
 /// `algorithm:hex` of another algorithm.
 fn is_other_digest(text: &str) -> bool {
     text.split_once(':').is_some_and(|(algorithm, hex)| {
@@ -138,6 +162,32 @@ mod tests {
             let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
             let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
             assert_eq!(format!("{host}/{path}{tag}{digest}"), wanted);
+        }
+    }
+
+    #[test]
+    fn only_a_digest_that_can_be_read_pins() {
+        let (short, long) = ("a".repeat(64), "a".repeat(128));
+        for (text, pinned) in [
+            (format!("nginx@sha256:{short}"), true),
+            (format!("q.io/a:1@sha256:{short}"), true),
+            (format!("nginx@sha512:{long}"), true),
+            ("nginx".to_owned(), false),
+            ("nginx:1".to_owned(), false),
+            ("nginx@${DIGEST}".to_owned(), false),
+            ("nginx@{{ .Values.digest }}".to_owned(), false),
+            ("nginx@sha256:zz".to_owned(), false),
+            ("nginx@".to_owned(), false),
+            ("nginx@latest".to_owned(), false),
+            (format!("nginx@sha512:{short}"), false),
+            (format!("nginx@sha512:{}", "A".repeat(128)), false),
+            (format!("nginx@md5:{}", "a".repeat(32)), false),
+            (format!("Nginx@sha512:{long}"), false),
+            (format!("@sha256:{short}"), false),
+            (format!("${{X}}@sha256:{short}"), false),
+        ] {
+            assert_eq!(is_pinned(&text), pinned, "{text}");
+            assert_eq!(is_falsely_pinned(&text), !pinned && text.contains('@'), "{text}");
         }
     }
 

@@ -5,6 +5,8 @@
 //! which is an object like any other. Nothing is built: patches are not
 //! applied and remote resources not fetched.
 
+use crate::model::text::without_credentials;
+
 use super::{
     bounds,
     check::MAX_PROBLEMS,
@@ -14,7 +16,7 @@ use super::{
     problem::{Problem, code},
     scope::{Hidden, Scope, Spot},
     secret,
-    workload::push_key,
+    workload::{self, push_key},
     yaml::{Kind, Node},
 };
 
@@ -83,6 +85,16 @@ pub enum Role {
     Secret,
     /// `generators`, `transformers`, `validators`: a file or such a directory.
     Plugin,
+}
+
+impl Role {
+    /// Whether the file is read as a manifest, whatever its name.
+    pub fn is_manifest(self) -> bool {
+        match self {
+            Role::Resource | Role::Patch(_) | Role::Plugin => true,
+            Role::Root | Role::Data | Role::Secret => false,
+        }
+    }
 }
 
 /// What a document in a file of one of [`FILE_NAMES`], or with kustomize's
@@ -220,6 +232,11 @@ impl Reader<'_, '_, '_> {
     fn shape(&mut self, node: Node<'_>, path: &str, wanted: &str) {
         let message = format!("`{path}` is {}; expected {wanted}", node.kind().name());
         let problem = self.scope.error(code::KUSTOMIZATION_SHAPE, node, path, message);
+        let problem = problem.hint(match wanted {
+            "a sequence" => "write a list, each entry on a line of its own after `- `",
+            "a mapping" => "write keys and values, such as `path: patch.yaml`",
+            _ => "write a path relative to this file, in quotes where it looks like a number",
+        });
         bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
     }
 
@@ -365,9 +382,14 @@ impl Reader<'_, '_, '_> {
             push_key(&mut path, "images");
             let path = format!("{path}[{index}]");
             let unknown = super::image::parse(&reference).err();
+            let misread = workload::misread(self.scope, image, &path, &reference, unknown.as_ref());
+            if let Some(problem) = misread {
+                bounds::push(&mut self.read.problems, problem, MAX_PROBLEMS);
+            }
             let image = NamedImage {
                 path: path.into(),
-                reference: reference.into(),
+                at: self.scope.position(image),
+                reference: without_credentials(&reference).into(),
                 unknown: unknown.map(|error| error.to_string().into()),
             };
             bounds::push(&mut self.read.kustomization.images, image, MAX_REFERENCES);

@@ -46,6 +46,8 @@ pub struct Lock {
     pub locked: Vec<Locked>,
     /// What was not.
     pub unresolved: Vec<Unresolved>,
+    /// Whether it was demanded that everything resolves (`--lock require`).
+    pub required: bool,
 }
 
 /// One demand on a lock that is not met.
@@ -108,7 +110,7 @@ pub fn require_pinned(needs: &[Need]) -> Vec<LockFailure> {
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::model::bundle::{need::Kind, object::ObjectId, path::RelPath};
+    use crate::model::bundle::{need::Kind, object::ObjectId, path::RelPath, problem::Position};
 
     fn need(reference: &str, pinned: bool, target: Target) -> Need {
         Need {
@@ -121,6 +123,7 @@ mod tests {
                 name: "web".into(),
             },
             path: "spec".into(),
+            at: Position { line: 7, column: 3 },
             reference: reference.into(),
             pinned,
             target,
@@ -142,6 +145,7 @@ mod tests {
             absent,
         };
         let lock = Lock {
+            required: true,
             locked: Vec::new(),
             unresolved: vec![
                 unresolved("gone", &image, true),

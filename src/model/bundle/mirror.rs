@@ -30,11 +30,10 @@ impl Mirror {
 
     /// Where to read `url`; `None` when this mirror is for another host. The
     /// scheme stays, except that a loopback mirror is read over HTTP, as its
-    /// registry would be.
+    /// registry would be. The query does not go along: in a presigned URL it is
+    /// the credential of the original.
     pub fn url(&self, url: &Url) -> Option<Url> {
-        let host = url.host_str()?;
-        let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        if !self.from.eq_ignore_ascii_case(&authority) {
+        if !self.from.eq_ignore_ascii_case(&authority(url)?) {
             return None;
         }
         let scheme = match is_loopback_host(&self.to) {
@@ -44,8 +43,12 @@ impl Mirror {
         let path = self.prefixed(url.path().trim_start_matches('/'));
         let mut read = Url::parse(&format!("{scheme}://{}", self.to)).ok()?;
         read.set_path(&path);
-        read.set_query(url.query());
         Some(read)
+    }
+
+    /// Whether this mirror is at `host[:port]`, in lower case.
+    fn is_at(&self, host: &str) -> bool {
+        self.to == host
     }
 
     fn prefixed(&self, path: &str) -> String {
@@ -54,6 +57,23 @@ impl Mirror {
             false => format!("{}/{path}", self.prefix),
         }
     }
+}
+
+/// Whether `host[:port]` is one that the user named as a mirror of another.
+pub fn is_mirror(mirrors: &[Mirror], host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    mirrors.iter().any(|mirror| mirror.is_at(&host))
+}
+
+/// The same for the host of `url`.
+pub fn is_mirror_url(mirrors: &[Mirror], url: &Url) -> bool {
+    authority(url).is_some_and(|host| is_mirror(mirrors, &host))
+}
+
+/// `host[:port]`, the port when it is not the scheme's own.
+fn authority(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// Where to read the repository `path` of `host`: at the last mirror named for
@@ -164,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_keep_path_and_query() {
+    fn urls_keep_their_path_and_no_credentials() {
         let all = mirrors(&[
             "charts.example=127.0.0.1:8080/charts/example",
             "other.example:8443=mirror.example",
@@ -173,7 +193,7 @@ mod tests {
         for (from, to) in [
             (
                 "https://charts.example/stable/index.yaml?x=1",
-                "http://127.0.0.1:8080/charts/example/stable/index.yaml?x=1",
+                "http://127.0.0.1:8080/charts/example/stable/index.yaml",
             ),
             ("https://other.example:8443/index.yaml", "https://mirror.example/index.yaml"),
             ("http://other.example:8443/index.yaml", "http://mirror.example/index.yaml"),
@@ -183,6 +203,17 @@ mod tests {
         ] {
             assert_eq!(url(&all, &Url::parse(from).unwrap()).as_str(), to, "{from}");
         }
+    }
+
+    #[test]
+    fn a_mirror_is_a_host_that_the_user_named() {
+        let all = mirrors(&["a.example=Mirror.example:5000/x", "b.example=c.example"]);
+        assert!(is_mirror(&all, "MIRROR.example:5000"));
+        assert!(!is_mirror(&all, "mirror.example"));
+        assert!(!is_mirror(&all, "a.example"));
+        let is = |url: &str| is_mirror_url(&all, &Url::parse(url).unwrap());
+        assert!(is("http://mirror.example:5000/y") && is("https://c.example:443/"));
+        assert!(!is("http://mirror.example:5001/y") && !is("https://b.example/"));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 pub mod bounds;
 pub mod canonical;
 pub mod chart_index;
-mod charts;
+pub mod charts;
 pub mod check;
 pub mod constraint;
 pub mod diff;

@@ -5,11 +5,19 @@
 
 use crate::model::digest::Digest;
 
-use super::{object::ObjectId, path::RelPath};
+use super::{
+    object::ObjectId,
+    path::RelPath,
+    problem::{Place, Position},
+};
 
 /// The version of the extraction rules, recorded in the provenance. Grows when
 /// the rules find more or other references in the same manifests.
-pub const EXTRACTOR: u32 = 1;
+///
+/// 2 looks into every list that kustomize or Flux expands, whatever its kind and
+/// name, and into files that kustomizations name whatever their extension; and
+/// an image is pinned only by a digest that can be read.
+pub const EXTRACTOR: u32 = 2;
 
 /// One chart or image that a manifest names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +31,8 @@ pub struct Need {
     /// Where in the object, such as `spec.chart.spec` or
     /// `spec.values.image`.
     pub path: String,
+    /// Where in the file; line 0 when that is not known.
+    pub at: Position,
     /// The reference as written, with its parts joined:
     /// `ghcr.io/stefanprodan/podinfo:6.5.0`, `podinfo 6.5.0 (https://…)`.
     pub reference: String,
@@ -30,6 +40,20 @@ pub struct Need {
     pub pinned: bool,
     /// What to ask for.
     pub target: Target,
+}
+
+impl Need {
+    /// Where it stands. The lines are not at hand any more: what is kept of each
+    /// of ten thousand needs must be little.
+    pub fn place(&self) -> Option<Place> {
+        (self.at.line > 0).then(|| Place {
+            start: self.at,
+            end: self.at,
+            path: self.path.clone(),
+            lines: Vec::new(),
+            first_line: self.at.line,
+        })
+    }
 }
 
 /// What a [`Need`] names.
@@ -76,7 +100,8 @@ pub enum Target {
     },
     /// A chart in an HTTP Helm repository.
     HttpChart {
-        /// The repository's URL, without credentials.
+        /// The repository's URL as it is asked: without credentials, with its
+        /// query, which is never shown or recorded.
         repository: String,
         /// The chart's name.
         chart: String,

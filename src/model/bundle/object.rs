@@ -44,6 +44,8 @@ pub struct Object {
     name_line: Option<Box<Spot>>,
     /// Where a chart comes from, for HelmReleases and sources of charts.
     pub(super) origin: Option<Box<Origin>>,
+    /// Where it names its chart.
+    pub(super) chart_at: Position,
     /// The images it names.
     pub(super) images: Box<[NamedImage]>,
 }
@@ -53,6 +55,8 @@ pub struct Object {
 pub struct NamedImage {
     /// Where in the object.
     pub path: Box<str>,
+    /// Where in the file.
+    pub at: Position,
     /// The reference, its parts joined.
     pub reference: Box<str>,
     /// Why it is not known which image is meant.
@@ -82,6 +86,7 @@ impl Object {
             name_at,
             name_line: None,
             origin: None,
+            chart_at: Position::default(),
             images: Box::default(),
         };
         if name_spot.line() != object.usual_name_line() {

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     bounds,
-    check::FileFacts,
+    check::{FileFacts, is_manifest},
     kustomization::{FILE_NAMES, Kustomization, Reference, Rename, Role, is_file_name, is_remote},
     object::Object,
     path::RelPath,
@@ -190,7 +190,7 @@ impl Roots {
         }
         if file_wanted {
             let message = format!("`{shown}` is a directory; expected a file");
-            return Err(Box::new(missing(message)));
+            return Err(Box::new(missing(message).hint("name a file in it")));
         }
         // One that could not be read is there all the same.
         let unread = FILE_NAMES.iter().any(|name| {
@@ -201,7 +201,8 @@ impl Roots {
             true => Ok(None),
             false => {
                 let message = format!("the directory `{shown}` has no `kustomization.yaml`");
-                Err(Box::new(missing(message)))
+                let hint = "write one there, or name the files of the directory one by one";
+                Err(Box::new(missing(message).hint(hint)))
             }
         }
     }
@@ -276,7 +277,8 @@ impl Roots {
                     let message =
                         "the kustomizations include too many objects to look for duplicates";
                     let path = files.get(root).map(FileFacts::path);
-                    let problem = Problem::warning(code::KUSTOMIZATION_LIMIT, message);
+                    let hint = "publish them in parts, each as an artifact of its own";
+                    let problem = Problem::warning(code::KUSTOMIZATION_LIMIT, message).hint(hint);
                     problems.extend(path.map(|path| problem.in_file(path)));
                     break;
                 }
@@ -389,10 +391,49 @@ fn file_target(
     let is_kustomization = matches!(reference.role, Role::Resource) && is_file_name(path);
     if names_a_directory || is_kustomization {
         let message = format!("`{shown}` is a file; expected the directory of a kustomization");
-        return Err(Box::new(Problem::error(code::KUSTOMIZATION_MISSING, message)));
+        let problem = Problem::error(code::KUSTOMIZATION_MISSING, message);
+        return Err(Box::new(problem.hint("name the directory that it is in")));
     }
     let found = files.binary_search_by(|facts| facts.path().cmp(path)).ok();
+    if reference.role.is_manifest() {
+        let facts = found.and_then(|index| files.get(index));
+        unjudged(path, reference.role, facts, shown)?;
+    }
     Ok(found.map(Target::File))
+}
+
+/// kustomize reads whatever file is named, so each must have been judged; one
+/// whose name does not say that it is a manifest must also hold what it is named
+/// as.
+fn unjudged(
+    path: &RelPath,
+    role: Role,
+    facts: Option<&FileFacts>,
+    shown: &str,
+) -> Result<(), Box<Problem>> {
+    let problem = |message: String, hint: &str| {
+        Err(Box::new(Problem::error(code::KUSTOMIZATION_SHAPE, message).hint(hint)))
+    };
+    match facts.filter(|facts| facts.is_parsed()) {
+        // One that could not be read has a problem of its own.
+        None if is_manifest(path) => Ok(()),
+        None => problem(
+            format!("`{shown}` was not read as a manifest, but kustomize would"),
+            "name it `.yaml`, or take it out of the kustomization",
+        ),
+        Some(facts)
+            if role == Role::Resource
+                && !is_manifest(path)
+                && !facts.is_sealed()
+                && facts.says_nothing() =>
+        {
+            problem(
+                format!("`{shown}` is named as a resource, but holds no Kubernetes object"),
+                "take it out of the kustomization, or name it under `configMapGenerator`",
+            )
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// The data in clear that `reference`, written in `facts`, puts into Secrets out
@@ -437,6 +478,7 @@ fn cycle(files: &[FileFacts], from: usize, to: usize) -> Option<Problem> {
     };
     let spot = from.kustomization()?.references.iter().find(names).map(|found| found.spot.place());
     let problem = Problem::error(code::KUSTOMIZATION_CYCLE, message).in_file(from.path());
+    let problem = problem.hint("take it out of one of them; what both need goes into a third");
     Some(match spot {
         Some(place) => problem.at(place),
         None => problem,
@@ -558,7 +600,12 @@ fn duplicate(files: &[FileFacts], first: &Object, again: &Object, root: Option<u
             format!("`{}` is defined twice{of}, first in `{file}` on line {line}", again.id())
         }
     };
+    let hint = match std::ptr::eq(first, again) {
+        true => "include it once",
+        false => "rename or remove one of them, or put them into different kustomizations",
+    };
     Problem::error(code::OBJECT_DUPLICATE, message)
+        .hint(hint)
         .in_file(again.file())
         .at(place)
         .about(&again.id())

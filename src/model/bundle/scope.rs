@@ -55,6 +55,11 @@ impl<'d> Scope<'d> {
         self.source.line(node.range().start)
     }
 
+    /// Where `node` starts.
+    pub fn position(&self, node: Node<'_>) -> Position {
+        self.source.position(node.range().start)
+    }
+
     /// An error at `node`, whose path in the object is `path`.
     pub fn error(
         &self,

@@ -14,12 +14,11 @@ use super::{
 /// What stands for a hidden value.
 const MASK: &str = "***";
 
-/// Whether `node` is a Secret or a list that holds one.
+/// Whether `node` is a Secret, or holds one in `items`, whatever its kind: what
+/// is taken for a list by kustomize or by Flux has no rule that matters here.
 pub fn is_in(node: Node<'_>) -> bool {
     let is_secret = |node: Node<'_>| node.str_at(&["kind"]) == Some("Secret");
-    is_secret(node)
-        || (node.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"))
-            && node.get("items").is_some_and(|items| items.items().any(is_in)))
+    is_secret(node) || node.get("items").is_some_and(|items| items.items().any(is_in))
 }
 
 /// Checks a Secret for data in clear.
@@ -301,6 +300,7 @@ mod tests {
             "kind: Secret\nstringData:\n  type: hunter2\n  name: hunter2\n",
             "kind: Secret\nstringData:\n  metadata: {name: hunter2}\n",
             "kind: SecretList\nitems:\n- kind: Secret\n  data:\n    name: hunter2\n",
+            "kind: Bundle\nmetadata: {name: b}\nitems:\n- kind: Secret\n  data:\n    a: hunter2\n",
         ] {
             let source = Source::new(text);
             let document = yaml::documents(text).next().unwrap().unwrap();

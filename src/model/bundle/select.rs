@@ -139,10 +139,17 @@ impl<'a> Selector<'a> {
             // back, but none below a name that no file could keep.
             _ if ignored && kind != Kind::Directory => self.selection.ignored += 1,
             Err(_) if ignored => {}
-            Err(fault) => self.problem(
-                Problem::error(FILE_NAME, fault)
-                    .hint("rename it, or leave it out with `--ignore` or `.sourceignore`"),
-            ),
+            Err(fault) => {
+                let problem = Problem::error(FILE_NAME, fault)
+                    .hint("rename it, or leave it out with `--ignore` or `.sourceignore`");
+                // Where it is can be said, where its own name cannot.
+                let dir = components.split_last().map(|(_, dir)| dir.join(&b'/'));
+                let dir = dir.and_then(|dir| String::from_utf8(dir).ok());
+                self.problem(match dir.and_then(|dir| RelPath::new(&dir).ok()) {
+                    Some(dir) => problem.in_file(&dir),
+                    None => problem,
+                });
+            }
             Ok(path) => return self.offer_named(path, kind),
         }
         false
@@ -152,13 +159,17 @@ impl<'a> Selector<'a> {
     pub fn finish(mut self) -> Selection {
         let is_content = |file: &Chosen| file.path.file_name() != super::ignore::FILE_NAME;
         if self.selection.problems.is_empty() && !self.selection.files.iter().any(is_content) {
-            let message = match self.selection.ignored {
-                0 => "the directory has no file".to_owned(),
-                ignored => format!("nothing is left to pack; files ignored: {ignored}"),
+            let (message, hint) = match self.selection.ignored {
+                0 => (
+                    "the directory has no file".to_owned(),
+                    "name the directory of the manifests, or write some there",
+                ),
+                ignored => (
+                    format!("nothing is left to pack; files ignored: {ignored}"),
+                    "Flux's default exclusions apply as long as no `.sourceignore` has a pattern",
+                ),
             };
-            self.problem(Problem::error(EMPTY, message).hint(
-                "Flux's default exclusions apply as long as no `.sourceignore` has a pattern",
-            ));
+            self.problem(Problem::error(EMPTY, message).hint(hint));
         }
         self.selection
     }
@@ -218,7 +229,9 @@ impl<'a> Selector<'a> {
 
 /// A file or directory that cannot be read.
 pub fn unreadable(path: &RelPath, reason: &str) -> Problem {
-    Problem::error(UNREADABLE, format!("`{path}` cannot be read: {reason}")).in_file(path)
+    Problem::error(UNREADABLE, format!("`{path}` cannot be read: {reason}"))
+        .in_file(path)
+        .hint("check who may read it, or leave it out with `--ignore` or `.sourceignore`")
 }
 
 /// A file that is larger than the limit for its kind.

@@ -186,7 +186,9 @@ fn shape(scope: &Scope<'_>, object: Node<'_>, field: &str, wanted: &str) -> Prob
         Some(_) => format!("`spec.{field}` is not usable; {wanted}"),
         None => format!("`spec.{field}` is missing or no string; {wanted}"),
     };
-    scope.error(code::SOURCE_SHAPE, node, &format!("spec.{field}"), found)
+    let hint = "write where the charts are: `https://charts.example`, or `oci://HOST/REPOSITORY` with the \
+                version in `spec.ref`";
+    scope.error(code::SOURCE_SHAPE, node, &format!("spec.{field}"), found).hint(hint)
 }
 
 fn oci_version(
@@ -209,7 +211,8 @@ fn oci_version(
     if let Some((digest, node, path)) = field("digest", problems) {
         if digest.parse::<Digest>().is_err() && !digest.contains("${") {
             let message = format!("`{}` is no digest; expected `sha256:…`", brief(&digest));
-            problems.push(scope.error(code::SOURCE_SHAPE, node, &path, message));
+            let problem = scope.error(code::SOURCE_SHAPE, node, &path, message);
+            problems.push(problem.hint("copy the whole digest, or write `tag` in its place"));
         }
         return OciVersion::Digest(digest);
     }
@@ -251,13 +254,15 @@ pub fn chart_spec(
     if chart.is_none() {
         let node = spec.get("chart").unwrap_or(spec);
         let message = format!("`{path}.chart` is missing or no string; expected the chart's name");
-        problems.push(scope.error(fault, node, &format!("{path}.chart"), message));
+        let problem = scope.error(fault, node, &format!("{path}.chart"), message);
+        problems.push(problem.hint("write the chart's name as a text: `chart: podinfo`"));
     }
     let source = match spec.get("sourceRef") {
         Some(node) => object_ref(scope, node, &format!("{path}.sourceRef"), kinds, fault, problems),
         None => {
             let message = format!("`{path}.sourceRef` is missing; expected `kind` and `name`");
-            problems.push(scope.error(fault, spec, path, message));
+            let hint = "write `sourceRef: {kind: HelmRepository, name: NAME}`";
+            problems.push(scope.error(fault, spec, path, message).hint(hint));
             None
         }
     };
@@ -278,7 +283,8 @@ pub fn object_ref(
     let mut wrong = |key: &str, wanted: &str| {
         let at = node.get(key).unwrap_or(node);
         let message = format!("`{path}.{key}` is missing or wrong; expected {wanted}");
-        problems.push(scope.error(fault, at, &format!("{path}.{key}"), message));
+        let problem = scope.error(fault, at, &format!("{path}.{key}"), message);
+        problems.push(problem.hint(format!("write `{key}:` with {wanted}")));
     };
     let kind = node.str_at(&["kind"]).filter(|kind| kinds.contains(kind));
     let name = node.str_at(&["name"]).filter(|name| !name.is_empty());
@@ -355,7 +361,7 @@ fn text(
     let problem = scope.error(fault, node, path, found);
     problems.push(match node.scalar() {
         Some(_) => problem.hint(format!("put it in quotes: `\"{written}\"`")),
-        None => problem,
+        None => problem.hint("write a text there"),
     });
     None
 }

@@ -4,7 +4,7 @@
 //! Of a workload: `image` of every entry of `containers`, `initContainers` and
 //! `ephemeralContainers`.
 //!
-//! Of values, at any depth of mappings and sequences (extractor 1):
+//! Of values, at any depth of mappings and sequences (extractor 1 and later):
 //!
 //! - the key `image` with a text is a reference. When the text has neither tag
 //!   nor digest, the keys `registry`, `tag` (or `imageTag`) and `digest` beside
@@ -19,6 +19,8 @@
 //! A text with `://` is the address of a picture and no image. What
 //! `global.imageRegistry` and its like do to references is the chart's affair
 //! and not followed.
+
+use crate::model::text::without_credentials;
 
 use super::{
     bounds,
@@ -52,6 +54,30 @@ impl Images {
     }
 }
 
+/// What is wrong with a reference, which `error` says cannot be read: it is
+/// malformed, or looks pinned without being so. One that something fills in
+/// later is otherwise left alone.
+pub fn misread(
+    scope: &Scope<'_>,
+    node: Node<'_>,
+    path: &str,
+    reference: &str,
+    error: Option<&ImageError>,
+) -> Option<Problem> {
+    let error = error?;
+    let malformed = matches!(error, ImageError::Malformed { .. });
+    let (message, hint) = match image::is_falsely_pinned(reference) {
+        false if !malformed => return None,
+        false => (error.to_string(), MALFORMED),
+        true => (format!("{error}; it is not pinned"), UNPINNED),
+    };
+    Some(scope.warning(code::IMAGE_REFERENCE, node, path, message).hint(hint))
+}
+
+const MALFORMED: &str =
+    "write it as the container runtime reads it, such as `registry.example/shop/web:1.4.0`";
+const UNPINNED: &str = "write the digest in full: `@sha256:` and 64 hexadecimal digits";
+
 /// The path to the pod spec of a kind of workload.
 pub fn pod_spec(group: &str, kind: &str) -> Option<&'static [&'static str]> {
     match (group, kind) {
@@ -84,7 +110,8 @@ pub fn of_pod(scope: &Scope<'_>, object: Node<'_>, path: &[&str], images: &mut I
 fn not_text(scope: &Scope<'_>, image: Node<'_>, path: &str, images: &mut Images) {
     if !image.is_null() {
         let message = format!("`image` is {}; expected an image reference", image.kind().name());
-        images.problem(scope.warning(code::IMAGE_REFERENCE, image, path, message));
+        let problem = scope.warning(code::IMAGE_REFERENCE, image, path, message);
+        images.problem(problem.hint(MALFORMED));
     }
 }
 
@@ -239,17 +266,29 @@ fn of_mapping(
     };
     match (&parts.repository, parts.is_versioned()) {
         (Some(_), true) => add(scope, node, path, &parts.join(), images),
-        (Some(_), false) => unknown(path, &parts, "the tag is the chart's default", images),
-        (None, true) => unknown(path, &parts, "the repository is the chart's default", images),
+        (Some(_), false) => {
+            unknown(scope, node, path, &parts, "the tag is the chart's default", images);
+        }
+        (None, true) => {
+            unknown(scope, node, path, &parts, "the repository is the chart's default", images);
+        }
         (None, false) => return false,
     }
     true
 }
 
-fn unknown(path: &str, parts: &Parts, reason: &str, images: &mut Images) {
+fn unknown(
+    scope: &Scope<'_>,
+    node: Node<'_>,
+    path: &str,
+    parts: &Parts,
+    reason: &str,
+    images: &mut Images,
+) {
     images.take(NamedImage {
         path: path.into(),
-        reference: parts.join().into(),
+        at: scope.position(node),
+        reference: without_credentials(&parts.join()).into(),
         unknown: Some(format!("{reason}, which the manifests do not say").into()),
     });
 }
@@ -275,12 +314,14 @@ fn of_text(scope: &Scope<'_>, node: Node<'_>, image: Node<'_>, path: &str, image
 
 fn add(scope: &Scope<'_>, node: Node<'_>, path: &str, reference: &str, images: &mut Images) {
     let error = image::parse(reference).err();
-    if let Some(error @ ImageError::Malformed { .. }) = &error {
-        images.problem(scope.warning(code::IMAGE_REFERENCE, node, path, error.to_string()));
+    if let Some(problem) = misread(scope, node, path, reference, error.as_ref()) {
+        images.problem(problem);
     }
     images.take(NamedImage {
         path: path.into(),
-        reference: reference.into(),
+        at: scope.position(node),
+        // Kubernetes knows no image with credentials, so the error stands.
+        reference: without_credentials(reference).into(),
         unknown: error.map(|error| error.to_string().into()),
     });
 }

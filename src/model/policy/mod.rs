@@ -7,7 +7,7 @@
 //!
 //! Judging takes two steps, because statements are many and large and are read
 //! one by one. [`Policy::exhibit`] looks at one statement while its bytes are
-//! there and keeps how it stands for each demand; [`judge`] puts these together
+//! there and keeps how it stands for each demand; [`judge()`] puts these together
 //! and decides.
 //!
 //! A verdict is accepted, rejected or unknown. It is monotone: no further
@@ -19,17 +19,16 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::model::{
-    evidence::{Checked, Evidence, Finding, Trust, key::PublicKey, root::TrustRoot},
-    statement::intoto::Statement,
-};
+use crate::model::evidence::{Checked, Evidence, Finding, Trust, key::PublicKey, root::TrustRoot};
 
+pub mod duration;
 pub mod expression;
 mod judge;
 pub mod pattern;
 pub mod rule;
 pub mod signers;
 mod verdict;
+pub mod words;
 
 use expression::{Condition, Input};
 pub use judge::{Decision, MetBy, Reading, Ruling, Standing, judge, standing};
@@ -315,7 +314,7 @@ impl StatementDemand {
         if self.conditions.is_empty() {
             return Ok(());
         }
-        let statement = seen.statement.map_or(Value::Null, Statement::to_value);
+        let statement = seen.statement.map_or(&Value::Null, |statement| &statement.outline);
         let artifact = json!({
             "digest": context.subject.to_string(),
             "annotations": context.annotations,
@@ -324,7 +323,7 @@ impl StatementDemand {
         });
         let predicate = seen.predicate();
         for Condition { expression, message } in &self.conditions {
-            let input = Input { statement: &statement, predicate, artifact: &artifact };
+            let input = Input { statement, predicate, artifact: &artifact };
             let found = match expression.evaluate(input) {
                 Ok(true) => continue,
                 Ok(false) => format!("`{}` is false", expression.as_str()),

@@ -310,4 +310,170 @@ mod tests {
         assert_eq!(met(3, &[(0, "a"), (1, "a"), (2, "a"), (2, "b")]), 2);
         assert_eq!(met(0, &[]), 0);
     }
+
+    fn exact(text: &str) -> Matcher {
+        Matcher::Exact(text.into())
+    }
+
+    fn pattern(text: &str) -> Matcher {
+        Matcher::Pattern(Pattern::parse(text).unwrap())
+    }
+
+    /// An identity as GitHub's certificates have it.
+    fn github() -> Identity {
+        let workflow = "https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main";
+        Identity {
+            issuer: GITHUB_ISSUER.into(),
+            subject: workflow.into(),
+            claims: Claims {
+                build_signer: Some(workflow.into()),
+                repository: Some("https://github.com/acme/shop".into()),
+                reference: Some("refs/heads/main".into()),
+                repository_id: Some("1234".into()),
+                build_config: Some(workflow.into()),
+                trigger: Some("push".into()),
+                ..Claims::default()
+            },
+        }
+    }
+
+    fn github_entry() -> GitHub {
+        GitHub {
+            server: "https://github.com".into(),
+            issuer: GITHUB_ISSUER.into(),
+            repository: "acme/shop".into(),
+            workflow: "release.yml".into(),
+            reference: Glob::parse("refs/heads/main").unwrap(),
+            builder: Some("acme/shop/.github/workflows/release.yml@refs/heads/main".into()),
+            repository_id: Some("1234".into()),
+            events: vec!["push".into()],
+        }
+    }
+
+    fn is(who: &Who, identity: &Identity) -> bool {
+        who.is(&Signer::Identity(Box::new(identity.clone())))
+    }
+
+    /// A change of one field of an identity.
+    type Mutation = (&'static str, fn(&mut Identity));
+
+    /// Kyverno CVE-2025-29778: patterns were read and not applied. Each field
+    /// that an entry names is changed alone, and the entry is no longer met.
+    #[test]
+    fn kyverno_cve_2025_29778_each_identity_field_counts() {
+        let identity = [
+            Who::Identity { issuer: exact(GITHUB_ISSUER), subject: exact(&github().subject) },
+            Who::Identity {
+                issuer: pattern(r"https://token\.actions\.githubusercontent\.com"),
+                subject: pattern(r"https://github\.com/acme/.+@refs/heads/main"),
+            },
+            Who::Identity {
+                issuer: exact(GITHUB_ISSUER),
+                subject: pattern(r"https://github\.com/acme/.+@refs/heads/main"),
+            },
+            Who::Identity {
+                issuer: pattern(r"https://token\.actions\..+"),
+                subject: exact(&github().subject),
+            },
+        ];
+        let own: [Mutation; 4] = [
+            ("another issuer", |i| i.issuer = "https://evil.example".into()),
+            ("the issuer in front of more", |i| i.issuer.insert_str(0, "https://evil.example/?")),
+            ("another subject", |i| i.subject = "https://github.com/evil/x@refs/heads/main".into()),
+            ("a subject with more behind", |i| i.subject.push_str(".evil")),
+        ];
+        for who in &identity {
+            assert!(is(who, &github()), "{who:?}");
+            for (what, change) in own {
+                let mut changed = github();
+                change(&mut changed);
+                assert!(!is(who, &changed), "{what}: {who:?}");
+            }
+        }
+        let claims: [Mutation; 13] = [
+            ("issuer", |i| i.issuer = "https://evil.example".into()),
+            ("repository", |i| i.claims.repository = Some("https://github.com/evil/shop".into())),
+            ("no repository", |i| i.claims.repository = None),
+            ("ref", |i| i.claims.reference = Some("refs/heads/main2".into())),
+            ("no ref", |i| i.claims.reference = None),
+            ("workflow", |i| {
+                i.claims.build_config = i.claims.build_config.take().map(|w| w.replace("rel", "x"));
+            }),
+            ("no workflow", |i| i.claims.build_config = None),
+            ("builder", |i| i.claims.build_signer = Some("https://github.com/evil".into())),
+            ("no builder", |i| i.claims.build_signer = None),
+            ("repository id", |i| i.claims.repository_id = Some("12345".into())),
+            ("no repository id", |i| i.claims.repository_id = None),
+            ("event", |i| i.claims.trigger = Some("pull_request_target".into())),
+            ("no event", |i| i.claims.trigger = None),
+        ];
+        let who = Who::GitHub(github_entry());
+        assert!(is(&who, &github()));
+        for (what, change) in claims {
+            let mut changed = github();
+            change(&mut changed);
+            assert!(!is(&who, &changed), "{what}");
+        }
+    }
+
+    /// And the other way round: each field of the entry has an effect.
+    #[test]
+    fn kyverno_16815_each_field_of_a_ci_entry_has_an_effect() {
+        let changes: [fn(&mut GitHub); 8] = [
+            |g| g.server = "https://github.example".into(),
+            |g| g.issuer = "https://evil.example".into(),
+            |g| g.repository = "acme/other".into(),
+            |g| g.workflow = "other.yml".into(),
+            |g| g.reference = Glob::parse("refs/tags/*").unwrap(),
+            |g| g.builder = Some("acme/other/.github/workflows/x.yml@refs/heads/main".into()),
+            |g| g.repository_id = Some("1".into()),
+            |g| g.events = vec!["release".into()],
+        ];
+        for (at, change) in changes.iter().enumerate() {
+            let mut entry = github_entry();
+            change(&mut entry);
+            assert!(!is(&Who::GitHub(entry), &github()), "change {at}");
+        }
+        let mut any = GitHub { builder: None, repository_id: None, ..github_entry() };
+        any.events.clear();
+        assert!(is(&Who::GitHub(any.clone()), &github()));
+        let mut target = github();
+        target.claims.trigger = Some("pull_request_target".into());
+        assert!(!is(&Who::GitHub(any.clone()), &target), "runs anybody's code");
+        any.events.push("pull_request_target".into());
+        assert!(is(&Who::GitHub(any), &target), "unless listed");
+    }
+
+    #[test]
+    fn a_gitlab_pipeline_is_known_by_its_claims() {
+        let config = "https://gitlab.com/acme/shop//.gitlab-ci.yml@refs/heads/main";
+        let identity = Identity {
+            issuer: "https://gitlab.com".into(),
+            subject: config.into(),
+            claims: Claims {
+                repository: Some("https://gitlab.com/acme/shop".into()),
+                reference: Some("refs/heads/main".into()),
+                build_config: Some(config.into()),
+                ..Claims::default()
+            },
+        };
+        let entry = GitLab {
+            server: "https://gitlab.com".into(),
+            project: "acme/shop".into(),
+            reference: Glob::parse("refs/heads/*").unwrap(),
+            config: ".gitlab-ci.yml".into(),
+        };
+        assert!(is(&Who::GitLab(entry.clone()), &identity));
+        let changes: [fn(&mut GitLab); 4] = [
+            |g| g.server = "https://gitlab.example".into(),
+            |g| g.project = "acme/other".into(),
+            |g| g.reference = Glob::parse("refs/tags/*").unwrap(),
+            |g| g.config = "ci/other.yml".into(),
+        ];
+        for (at, change) in changes.iter().enumerate() {
+            let mut changed = entry.clone();
+            change(&mut changed);
+            assert!(!is(&Who::GitLab(changed), &identity), "change {at}");
+        }
+    }
 }

@@ -26,6 +26,8 @@ pub struct Statement {
     pub predicate_type: String,
     /// The claim; `null` when absent.
     pub predicate: Value,
+    /// Everything that was signed but the predicate, for conditions.
+    pub outline: Value,
 }
 
 impl Statement {
@@ -56,18 +58,7 @@ impl Statement {
         };
         let subjects = subjects(fields.get("subject"))?;
         let predicate = fields.remove("predicate").unwrap_or(Value::Null);
-        Ok(Self { subjects, predicate_type, predicate })
-    }
-
-    /// The statement as JSON, for conditions: its type, its predicate type and
-    /// the SHA-256 digests of its subjects.
-    pub fn to_value(&self) -> Value {
-        let subject = |digest: &Digest| json!({"digest": {"sha256": digest.hex()}});
-        json!({
-            "_type": STATEMENT_V1,
-            "subject": self.subjects.iter().map(subject).collect::<Vec<_>>(),
-            "predicateType": self.predicate_type,
-        })
+        Ok(Self { subjects, predicate_type, predicate, outline: Value::Object(fields) })
     }
 
     /// Whether the statement is about `digest`.

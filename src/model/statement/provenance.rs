@@ -276,7 +276,7 @@ fn internal(lock: Option<&Lock>) -> Value {
     match lock {
         Some(lock) => json!({"lock": {
             "extractor": EXTRACTOR,
-            "mode": "resolve",
+            "mode": if lock.required { "require" } else { "resolve" },
             "unresolved": lock.unresolved.iter().map(unresolved).collect::<Vec<_>>(),
         }}),
         None => json!({"lock": {"extractor": EXTRACTOR, "mode": "off"}}),

@@ -37,6 +37,9 @@ pub struct Faults {
     pub invented_referrers: usize,
     /// What `Link` says.
     pub link: LinkFault,
+    /// `ETag` is that of a cache before the registry, which `If-Match` never
+    /// holds with.
+    pub foreign_etags: bool,
     /// HEAD is not known (405).
     pub no_head: bool,
 }

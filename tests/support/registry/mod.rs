@@ -187,6 +187,11 @@ impl Registry {
         self.shared.log.clone()
     }
 
+    /// A handle for use inside [`Registry::before_each`].
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::downgrade(&self.shared))
+    }
+
     /// Changes the faults.
     pub fn faults(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.shared.state().faults);
@@ -291,6 +296,17 @@ impl Registry {
     /// Forgets every token that was given out.
     pub fn revoke_tokens(&self) {
         self.shared.state().tokens.clear();
+    }
+}
+
+/// A registry that may be gone.
+pub struct Handle(std::sync::Weak<Shared>);
+
+impl Handle {
+    /// As [`Registry::set_tag`].
+    pub fn set_tag(&self, repository: &str, tag: &str, digest: Digest) {
+        let shared = self.0.upgrade().unwrap();
+        shared.state().repository(repository).tags.insert(tag.to_owned(), digest);
     }
 }
 

@@ -181,13 +181,15 @@ fn read_manifest(shared: &Shared, state: &mut State, asked: &Asked) -> Response 
         ContentDigest::Wrong => Some(Digest::of(b"something else").to_string()),
         ContentDigest::OtherAlgorithm => Some(format!("sha512:{}", "0".repeat(128))),
     };
+    let foreign = state.faults.foreign_etags;
     let mut response = content(state, Route::Manifest, &media_type, bytes);
     let headers = response.headers_mut();
     if let Some(said) = said {
         headers.insert("docker-content-digest", said.parse().unwrap());
     }
     if shared.config.conditional {
-        headers.insert(header::ETAG, format!("\"{digest}\"").parse().unwrap());
+        let cache = if foreign { "cache-" } else { "" };
+        headers.insert(header::ETAG, format!("\"{cache}{digest}\"").parse().unwrap());
     }
     response
 }

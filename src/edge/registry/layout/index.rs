@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::super::{Fault, Result};
 use crate::model::{
     artifact::{
-        manifest::Descriptor,
+        manifest::{self, Descriptor},
         media::{OCI_INDEX, REF_NAME},
     },
     digest::Digest,
@@ -66,7 +66,7 @@ impl IndexFile {
 
     /// The entries that are descriptors, in order.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
-        self.manifests.iter().filter_map(|entry| serde_json::from_value(entry.clone()).ok())
+        manifest::lenient(Value::Array(self.manifests.clone())).unwrap_or_default().into_iter()
     }
 
     /// The digests that some entry gives a tag.

@@ -26,8 +26,8 @@ use bytes::Bytes;
 
 use self::{disk::LOCK_LIMIT, index::IndexFile};
 use super::{
-    Blob, BlobReader, Content, Expect, Fault, Fetched, Key, OnBytes, Referrers, RegistryError,
-    Result, Written,
+    Blob, BlobReader, Content, Expect, Fault, Fetched, Key, OnBytes, Pointed, Referrers,
+    RegistryError, Result, Written,
 };
 use crate::model::{
     artifact::manifest::Descriptor,
@@ -89,17 +89,19 @@ impl Layout {
         self.blocking(format!("use `{}`", self.place()), disk::check_place).await
     }
 
-    /// The digest that `tag` points at, `None` when there is no such tag.
+    /// The digest that `tag` points at, `None` when there is no such tag. Its
+    /// entity tag is the digest itself.
     ///
     /// # Errors
     /// A torn or foreign layout; a tag that names two digests.
-    pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
+    pub async fn look_up(&self, tag: &Tag) -> Result<Option<Pointed>> {
         let wanted = tag.clone();
         self.blocking(format!("resolve the tag `{tag}`"), move |root| {
-            match disk::read_index(root)? {
-                Some(index) => index.resolve(&wanted),
-                None => Ok(None),
-            }
+            let digest = match disk::read_index(root)? {
+                Some(index) => index.resolve(&wanted)?,
+                None => None,
+            };
+            Ok(digest.map(|digest| Pointed { digest, etag: Some(digest.to_string()) }))
         })
         .await
     }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::model::{
     artifact::{
-        manifest::{Annotations, Descriptor},
+        manifest::{self, Annotations, Descriptor},
         media,
     },
     digest::Digest,
@@ -50,7 +50,7 @@ impl Head {
         let value: Value = serde_json::from_slice(bytes).ok()?;
         let fields = value.as_object()?;
         let text = |value: Option<&Value>| Some(value?.as_str()?.to_owned());
-        let list = fields.get("manifests").and_then(Value::as_array);
+        let list = fields.get("manifests").and_then(|list| manifest::lenient(list).ok());
         Some(Self {
             media_type: text(fields.get("mediaType")),
             artifact_type: text(fields.get("artifactType")).filter(|text| !text.is_empty()),
@@ -59,11 +59,7 @@ impl Head {
                 .get("annotations")
                 .and_then(|value| serde_json::from_value(value.clone()).ok()),
             subject: text(fields.get("subject").and_then(|subject| subject.get("digest"))),
-            manifests: list
-                .into_iter()
-                .flatten()
-                .filter_map(|entry| serde_json::from_value(entry.clone()).ok())
-                .collect(),
+            manifests: list.unwrap_or_default(),
         })
     }
 

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod bounds;
+mod hints;
 mod kustomizations;
 mod needs;
 mod releases;
@@ -18,10 +19,15 @@ const LAX: Options = Options { allow_secrets: true, needs: false, bounds: Bounds
 fn judged_with(files: &[(&str, &str)], options: &Options) -> Judgement {
     let path = |name: &str| RelPath::new(name).expect(name);
     let all: Vec<RelPath> = files.iter().map(|(name, _)| path(name)).collect();
+    let kustomizations = files.iter().map(|(name, text)| (path(name), text));
+    let named: Vec<RelPath> = kustomizations
+        .filter(|(path, _)| is_kustomization(path))
+        .flat_map(|(path, text)| named_manifests(&path, text.as_bytes()))
+        .collect();
     let facts = files
         .iter()
         .map(|(name, text)| (path(name), text))
-        .filter_map(|(path, text)| match is_manifest(&path) {
+        .filter_map(|(path, text)| match is_manifest(&path) || named.contains(&path) {
             true => Some(read_file(&path, text.as_bytes(), Keep::All)),
             false => read_other(&path, text.as_bytes()),
         })

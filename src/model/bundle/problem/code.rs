@@ -94,6 +94,8 @@ codes! {
     IMAGE_REFERENCE = "image-reference";
     #[doc = "An image tag is a number or boolean, which Helm may print differently from what is written."]
     IMAGE_TAG_TYPE = "image-tag-type";
+    #[doc = "No file of the bundle holds a Kubernetes object or a kustomization."]
+    NO_OBJECT = "no-object";
     #[doc = "A file, or the bundle, has more problems than are listed."]
     PROBLEM_LIMIT = "problem-limit";
 }

@@ -8,7 +8,10 @@ use std::{
     ops::Range,
 };
 
-use crate::model::bundle::problem::{Place, Position};
+use crate::model::{
+    bundle::problem::{Place, Position},
+    text::masked_credentials,
+};
 
 /// The most lines a report shows.
 const SHOWN_LINES: usize = 7;
@@ -18,6 +21,10 @@ const LINES_BEFORE: usize = 2;
 const LINES_AFTER: usize = 1;
 /// The most characters of a line that a report shows.
 const SHOWN_CHARS: usize = 200;
+
+/// The most bytes of a line in which credentials are looked for, far more than
+/// is shown, so that none is cut in two before it was seen.
+const MASKED_BYTES: usize = 4 * 1024;
 
 /// The text of one file.
 #[derive(Debug)]
@@ -121,10 +128,17 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A line cut to what a report shows; tabs and other control characters become
-/// spaces, so that the columns still fit and a terminal is not steered.
+/// A line cut to what a report shows, credentials in URLs masked; tabs and other
+/// control characters become spaces, so that the columns still fit and a terminal
+/// is not steered. Of a line that is a whole file only the beginning is looked
+/// at: it may be reported hundreds of times.
 pub fn clip(line: &str) -> String {
-    line.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let end = line.floor_char_boundary(MASKED_BYTES);
+    masked_credentials(line.get(..end).unwrap_or(line))
+        .chars()
+        .take(SHOWN_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

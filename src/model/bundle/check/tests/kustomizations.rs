@@ -277,3 +277,47 @@ fn duplicates_are_judged_by_root() {
         ["{kind: ConfigMap, apiVersion: v1, metadata: {name: a}}"]
     );
 }
+
+#[test]
+fn a_file_that_is_named_is_judged_whatever_its_name() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  p: hunter2\n";
+    let resources = ("kustomization.yaml", "resources: [secret.txt]\n");
+    let judgement = judged(&[resources, ("secret.txt", secret)]);
+    same(&findings(&judgement), "secret.txt:5:3 error secret-clear: a Secret carries `p` in clear");
+    assert_eq!(judgement.objects.len(), 1);
+    for kustomization in [
+        "patches: [{path: secret.txt}]\n",
+        "patchesStrategicMerge: [./x/../secret.txt]\n",
+        "generators: [secret.txt]\n",
+    ] {
+        let judgement = judged(&[("kustomization.yaml", kustomization), ("secret.txt", secret)]);
+        assert!(findings(&judgement).contains("secret-clear"), "{kustomization}");
+    }
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: 'nginx:1'}]}\n";
+    let judgement =
+        judged(&[("kustomization.yaml", "resources: [pod]\n"), ("pod", pod), ("other", pod)]);
+    assert_eq!(judgement.needs.len(), 1, "{}", listed(&judgement));
+    let kustomization = ("kustomization.yaml", "resources: [a.txt]\n");
+    for (text, wanted) in [
+        ("{{ x }}\n", "yaml"),
+        ("plain words\n", "`a.txt` is named as a resource, but holds no Kubernetes object"),
+        ("x: 1\n", "`a.txt` is named as a resource, but holds no Kubernetes object"),
+    ] {
+        let found = findings(&judged(&[kustomization, ("a.txt", text)]));
+        assert!(found.contains(" error ") && found.contains(wanted), "{text}: {found}");
+    }
+    // Data is no manifest.
+    one("configMapGenerator: [{name: a, files: [a.yaml]}]\n", "");
+}
+
+#[test]
+fn a_named_file_that_nobody_parsed_is_an_error() {
+    let path = |name: &str| RelPath::new(name).unwrap();
+    let kustomization = b"resources: [secret.txt]\n";
+    let facts = vec![read_file(&path("kustomization.yaml"), kustomization, Keep::All)];
+    let all = [path("kustomization.yaml"), path("secret.txt")];
+    same(
+        &findings(&judge(facts, &all.iter().collect(), &STRICT)),
+        "kustomization.yaml:1:13 error kustomization-shape: `secret.txt` was not read as a manifest, but kustomize would",
+    );
+}

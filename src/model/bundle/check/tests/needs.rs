@@ -220,3 +220,71 @@ fn images_of_kustomizations() {
         ),
     );
 }
+
+#[test]
+fn the_images_of_every_list_are_named() {
+    let pod = "items:\n- {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{image: 'nginx:1'}]}}\n";
+    for head in [
+        "apiVersion: v1\nkind: List\nmetadata: {name: x}\n",
+        "apiVersion: v1\nkind: PodList\nmetadata: {name: x}\n",
+        "apiVersion: x/v1\nkind: Bundle\nmetadata: {name: x}\n",
+    ] {
+        let judgement = judged(&[("a.yaml", &format!("{head}{pod}"))]);
+        same(
+            &listed(&judgement),
+            "Pod p spec.containers[0].image `nginx:1` -> image docker.io/library/nginx:1",
+        );
+    }
+    // Its own kind, and no list of objects.
+    let named = "apiVersion: x/v1\nkind: AllowList\nmetadata: {name: x}\nspec: {}\n---\napiVersion: x/v1\nkind: Menu\nmetadata: {name: z}\nitems: [tea]\n";
+    assert_eq!(judged(&[("a.yaml", named)]).objects.len(), 2);
+}
+
+#[test]
+fn what_a_url_keeps_secret_is_not_in_the_reference() {
+    let repository = |url: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {{name: podinfo}}\nspec: {{url: '{url}'}}\n"
+        )
+    };
+    for (url, shown) in [
+        ("https://charts.example/podinfo?sig=hunter2#hunter2", "https://charts.example/podinfo"),
+        ("https://u:hunter2@charts.example/podinfo?x=hunter2", "https://charts.example/podinfo"),
+        ("https://charts.example/podinfo#hunter2", "https://charts.example/podinfo"),
+        ("https://[charts?sig=hunter2", "https://[charts"),
+        ("https://u:hun?ter2@[charts?sig=hunter2", "…"),
+    ] {
+        let needs = judged(&[("r.yaml", RELEASE), ("s.yaml", &repository(url))]).needs;
+        assert_eq!(needs[0].reference, format!("podinfo 6.5.0 ({shown})"));
+    }
+    // It is asked with its query all the same.
+    let repo = repository("https://charts.example/podinfo?sig=1");
+    let needs = judged(&[("r.yaml", RELEASE), ("s.yaml", &repo)]).needs;
+    let Target::HttpChart { repository: asked, .. } = &needs[0].target else { panic!("{needs:?}") };
+    assert_eq!(asked, "https://charts.example/podinfo?sig=1");
+    for url in ["oci://ghcr.io/charts?sig=hunter2", "oci://u:hunter2@ghcr.io/charts"] {
+        let judgement = judged(&[("r.yaml", RELEASE), ("s.yaml", &repository(url))]);
+        assert!(!format!("{:?}", judgement.needs).contains("hunter2"), "{:?}", judgement.needs);
+    }
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: o}\nspec: {url: 'oci://u:hunter2@ghcr.io/charts?sig=hunter2', ref: {tag: '1'}}\n";
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: r}\nspec: {interval: 1m, chartRef: {kind: OCIRepository, name: o}}\n";
+    let judgement = judged(&[("r.yaml", release), ("s.yaml", source)]);
+    assert_eq!(judgement.needs[0].reference, "oci://ghcr.io/charts:1");
+    assert!(!format!("{:?}", judgement.needs).contains("hunter2"), "{:?}", judgement.needs);
+}
+
+#[test]
+fn what_only_looks_pinned_is_told() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - image: nginx@${DIGEST}\n  - image: nginx@sha256:zz\n  - image: nginx:${TAG}\n";
+    let kustomization = "images:\n- {name: a, digest: 'sha256:zz'}\n";
+    let judgement = judged(&[("kustomization.yaml", kustomization), ("p.yaml", pod)]);
+    assert!(judgement.needs.iter().all(|need| !need.pinned), "{:?}", judgement.needs);
+    assert_eq!(crate::model::bundle::lock::require_pinned(&judgement.needs).len(), 4);
+    same(
+        &findings(&judgement),
+        "
+        kustomization.yaml:2:3 warning image-reference: `a@sha256:zz` is not an image reference; expected `[HOST/]NAME[:TAG][@sha256:DIGEST]`; it is not pinned
+        p.yaml:6:12 warning image-reference: `nginx@${DIGEST}` is filled in by Flux when it is applied; it is not pinned
+        p.yaml:7:12 warning image-reference: `nginx@sha256:zz` is not an image reference; expected `[HOST/]NAME[:TAG][@sha256:DIGEST]`; it is not pinned",
+    );
+}

@@ -205,3 +205,27 @@ fn generators_of_secrets() {
         "generator.yaml:4:12 error secret-clear: secretGenerator writes `p` in clear",
     );
 }
+
+#[test]
+fn lists_are_looked_into_as_kustomize_and_flux_expand_them() {
+    let secret = "items:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: s}\n  stringData: {p: hunter2}\n";
+    for head in [
+        "apiVersion: v1\nkind: List\nmetadata: {name: x}\n",
+        "apiVersion: v1\nkind: SecretList\nmetadata: {name: x}\n",
+        "apiVersion: x/v1\nkind: Bundle\nmetadata: {name: x}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
+        "kind: List\nmetadata: {name: x}\n",
+    ] {
+        let text = format!("{head}{secret}");
+        let judgement = judged(&[("a.yaml", &text)]);
+        let found = findings(&judgement);
+        assert!(found.contains("secret-clear: a Secret carries `p` in clear"), "{head}: {found}");
+        assert!(!format!("{:?}", judgement.problems).contains("hunter2"), "{head}");
+        let ids: Vec<_> = judgement.objects.iter().map(|object| object.id().to_string()).collect();
+        assert_eq!(ids, ["Secret s"], "{head}");
+    }
+    let generator = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: builtin\n  kind: SecretGenerator\n  metadata: {name: g}\n  literals:\n  - p=hunter2\n";
+    let judgement = judged(&[("g.yaml", generator)]);
+    assert!(findings(&judgement).contains("secret-clear"), "{}", findings(&judgement));
+    assert!(!format!("{:?}", judgement.problems).contains("hunter2"));
+}

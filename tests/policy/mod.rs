@@ -1,0 +1,187 @@
+//! Policies from end to end: every field of a policy file has an effect on the
+//! verdict (kyverno #16815), what is printed about it, and the verbs about
+//! policies; on layouts and on the registry of [`crate::support`].
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+
+// No condition keeps a worker busy.
+mod expressions;
+// Each field of a policy flips a verdict.
+mod fields;
+// The examples, and the page that is made of the code.
+mod pages;
+// `policy check`, `init` and `test`.
+mod verbs;
+// `verify --policy` and `pull --policy`.
+mod verify;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use serde_json::{Value, json};
+use sluicegate::edge::signer;
+use tempfile::TempDir;
+
+const SOURCE: &str = "https://git.example/acme/shop";
+const COMMIT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+/// The published artifact of a shop.
+const ARTIFACT: &str = "oci-layout:registry:1.0.0";
+/// A signer entry with the key that published.
+const BY_A: &str = "signers: [{key: {file: a.pub}}]";
+
+/// A published artifact on a layout, three key pairs, and room for policies.
+struct Shop {
+    dir: TempDir,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    #[track_caller]
+    fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.out, self.err))
+    }
+}
+
+impl Shop {
+    /// Keys, nothing published.
+    fn empty() -> Self {
+        let shop = Self { dir: tempfile::tempdir().unwrap() };
+        for name in ["a", "b", "c"] {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+            let pem = pem::Pem::new("PRIVATE KEY", pair.to_pkcs8v1().unwrap().as_ref());
+            shop.write(&format!("{name}.key"), &pem::encode(&pem));
+            let file = shop.path(&format!("{name}.key"));
+            let key = signer::load(file.to_str().unwrap(), &mut |_| unreachable!()).unwrap().key;
+            shop.write(&format!("{name}.pub"), &key.public().to_pem());
+        }
+        shop.write(
+            "config/shop.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop, namespace: shop}\n",
+        );
+        shop
+    }
+
+    /// Published from a git work tree.
+    fn published() -> Self {
+        let shop = Self::empty();
+        shop.git(&["init", "--quiet", "--initial-branch=main"]);
+        shop.git(&["remote", "add", "origin", &format!("{SOURCE}.git")]);
+        shop.git(&["add", "config"]);
+        shop.git(&["commit", "--quiet", "--message=m"]);
+        shop.run(&["publish", "config", ARTIFACT, "--key", "a.key", "--lock", "resolve"]).code(0);
+        shop
+    }
+
+    /// Published by flags, without git.
+    fn asserted() -> Self {
+        let shop = Self::empty();
+        let revision = format!("main@sha1:{COMMIT}");
+        let from = ["--source", SOURCE, "--revision", &revision];
+        shop.run(&[&["publish", "config", ARTIFACT, "--key", "a.key"][..], &from].concat()).code(0);
+        shop
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn set<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.dir.path())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .envs([("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@example.com")])
+            .envs([("GIT_COMMITTER_NAME", "c"), ("GIT_COMMITTER_EMAIL", "c@example.com")])
+            .env("GIT_AUTHOR_DATE", "1700000000 +0000")
+            .env("GIT_COMMITTER_DATE", "1700000000 +0000")
+            .stdin(std::process::Stdio::null())
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let mut command = Command::new("git");
+        assert!(self.set(command.args(arguments)).status().unwrap().success(), "{arguments:?}");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        let Output { status, stdout, stderr } = self.set(command.args(arguments)).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+    }
+
+    fn attest(&self, kind: &str, predicate: &Value, key: &str) {
+        self.write("predicate.json", &predicate.to_string());
+        let key = format!("{key}.key");
+        let attest = ["attest", ARTIFACT, "--type", kind, "--predicate", "predicate.json"];
+        self.run(&[&attest[..], &["--key", &key, "--same-key"]].concat()).code(0);
+    }
+
+    /// Writes a policy with these obligations and judges `reference` by it.
+    fn judge_at(&self, reference: &str, require: &str, rest: &str) -> Run {
+        self.write("policy.yaml", &policy(require, rest));
+        self.run(&["verify", reference, "--policy", "policy.yaml", "-o", "json"])
+    }
+
+    fn judge(&self, require: &str) -> Run {
+        self.judge_at(ARTIFACT, require, "")
+    }
+
+    /// A policy of one obligation.
+    fn one(&self, lines: &str) -> Run {
+        self.judge(&obligation(lines))
+    }
+}
+
+/// A policy's file.
+fn policy(require: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: sluicegate.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {{name: p}}\nspec:\n  \
+         require:\n{require}{rest}"
+    )
+}
+
+/// An obligation `o` with these lines.
+fn obligation(lines: &str) -> String {
+    format!("    - name: o\n      {}\n", lines.replace('\n', "\n      "))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Judges output by the schema of `name`.
+#[track_caller]
+fn keeps_to(name: &str, value: &Value) {
+    let path = root().join(format!("schemas/{name}.schema.json"));
+    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let faults: Vec<String> = validator.iter_errors(value).map(|e| e.to_string()).collect();
+    assert!(faults.is_empty(), "{name}: {faults:?}\n{value:#}");
+    assert_eq!(value["schema"], json!(format!("sluicegate.dev/{name}/v1")));
+}
