@@ -53,7 +53,8 @@
 //! `sluicegate publish` is parsed in [`cli::args`], becomes a
 //! [`flow::publish::Request`], is prepared ([`flow::publish::prepare`]: source,
 //! pack, lock), planned from what the registry holds
-//! ([`flow::publish::plan`]), written and read back ([`flow::attach`]), and only
+//! ([`flow::publish::plan`]), signed by keys or by the identity of the run and
+//! checked ([`flow::seal`]), written and read back ([`flow::attach`]), and only
 //! then do the tags move.
 //!
 //! `sluicegate verify --policy` loads a policy ([`flow::policy::load`],

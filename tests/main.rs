@@ -6,6 +6,8 @@
 mod cli;
 // What the documentation says is true.
 mod docs;
+// Statements by identities, logs and timestamps: valid, broken and mutated.
+mod evidence;
 // Whole flows, whatever the registry does.
 mod flow;
 // Inputs that fuzzing found worth keeping.

@@ -5,7 +5,10 @@
 //! A parser must not panic, hang or take much memory. Beyond that, each
 //! function says what must hold of whatever is accepted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use serde_json::Value;
 use sluicegate::{
@@ -29,7 +32,10 @@ use sluicegate::{
             unpack::{Entry, Limits, Unpacker},
         },
         digest::Digest,
-        evidence::{self, Format, Found, key::PublicKey},
+        evidence::{
+            self, Format, Found, Trust, file, key::PublicKey, root::TrustRoot, services::Services,
+            timestamp::Query, token::TokenClaims,
+        },
         policy::{
             expression::{Expression, Input},
             words,
@@ -39,7 +45,7 @@ use sluicegate::{
             attachment::{self, Legacy},
             bundle as envelope,
             intoto::Statement,
-            json, simple_signing,
+            json, legacy as conversion, simple_signing,
         },
     },
 };
@@ -48,11 +54,13 @@ use sluicegate::{
 pub type Target = fn(&[u8]);
 
 /// Every target by name, which is also that of its file and of its corpus.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("bundle", bundle),
+    ("certificate", certificate),
     ("challenge", challenge),
     ("chart_index", chart_index),
     ("constraint", constraint),
+    ("cosign2", cosign2),
     ("docker_config", docker_config),
     ("expression", expression),
     ("ignore", ignore),
@@ -62,7 +70,11 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("policy", policy),
     ("provenance", provenance),
     ("reference", reference),
+    ("services", services),
     ("statement", statement),
+    ("timestamp", timestamp),
+    ("token", token),
+    ("trust_root", trust_root),
     ("unpack", unpack),
     ("yaml", yaml),
 ];
@@ -119,6 +131,62 @@ pub fn bundle(data: &[u8]) {
     }
 }
 
+/// Signing configurations: whatever is chosen has a time and keeps the token
+/// from travelling in clear.
+pub fn services(data: &[u8]) {
+    let Ok(services) = Services::choose(data, now()) else { return };
+    let authority = &services.authority;
+    assert!(authority.scheme() == "https" || evidence::services::is_loopback(authority));
+    assert!(!services.logs.is_empty() || !services.timestamps.is_empty());
+}
+
+/// Responses of timestamp authorities: one that answers repeats what was asked.
+pub fn timestamp(data: &[u8]) {
+    let nonce = [0x41, 1, 2, 3, 4, 5, 6, 7];
+    if Query::new(b"signature", nonce).check(data).is_ok() {
+        let imprint = Digest::of(b"signature");
+        assert!(data.windows(32).any(|part| part == imprint.as_bytes()));
+        assert!(data.windows(8).any(|part| part == nonce));
+    }
+}
+
+/// Identity tokens: one that is taken counts now, and no error quotes one.
+pub fn token(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match TokenClaims::read(text, now()) {
+        Ok(claims) => assert!(claims.expires > now() && !claims.challenge.is_empty()),
+        Err(error) => assert!(text.len() < 12 || !error.to_string().contains(text)),
+    }
+}
+
+/// The time of every run.
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::from_second(1_795_000_000).unwrap_or_default()
+}
+
+/// Whom the targets trust: nobody that signed anything in the corpora.
+static TRUST: LazyLock<Trust> = LazyLock::new(|| Trust {
+    keys: PublicKey::from_pem(PUBLIC).unwrap_or_default(),
+    root: TrustRoot::public_good().ok(),
+});
+
+/// Bundles with certificates, log entries and timestamps, of every version:
+/// nothing that a fuzzer makes up verifies.
+pub fn certificate(data: &[u8]) {
+    let subject = Digest::of(b"subject");
+    if let Some(root) = &TRUST.root {
+        for key in [None, TRUST.keys.first()] {
+            for artifact in [file::Artifact::Digest(&subject), file::Artifact::Bytes(b"subject")] {
+                assert!(file::check(root, key, data, artifact).is_err(), "verified");
+            }
+        }
+    }
+    if let Ok(bundle) = envelope::parse(data) {
+        assert!(json::check(data).is_ok());
+        let _ = bundle.to_json();
+    }
+}
+
 /// `WWW-Authenticate`: no header holds more challenges than letters.
 pub fn challenge(data: &[u8]) {
     assert!(parsers::challenges(data) <= data.len());
@@ -151,6 +219,34 @@ pub fn constraint(data: &[u8]) {
         assert!(version.is_some_and(|version| range.matches(&version)));
     }
     let _ = range.is_exact();
+}
+
+/// What cosign 2 keeps beside a layer: an object with the layer and its
+/// annotations. What becomes a bundle is one that can be written, and verifies
+/// for nobody.
+pub fn cosign2(data: &[u8]) {
+    let Ok(Value::Object(fields)) = json::parse(data) else { return };
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
+    let bytes = text("layer").unwrap_or_default().into_bytes();
+    let legacy = Legacy {
+        signature: text("signature"),
+        certificate: text("certificate"),
+        chain: text("chain"),
+        bundle: text("bundle"),
+        timestamp: text("timestamp"),
+    };
+    let made =
+        [conversion::of_signature(&bytes, &legacy), conversion::of_envelope(&bytes, &legacy)];
+    for bundle in made.into_iter().flatten() {
+        assert!(bundle.to_json().is_ok());
+        assert!(bundle.verification_material.tlog_entries.len() <= 1);
+    }
+    for format in [Format::LegacyAttestation, Format::LegacySignature] {
+        let manifest = Digest::of(b"manifest");
+        let found = Found { format, manifest, bytes: bytes.clone(), legacy: legacy.clone() };
+        let finding = evidence::check(&Digest::of(b"artifact"), &TRUST, &found).finding;
+        assert!(finding.evidence().is_none(), "verified");
+    }
 }
 
 /// Docker's `config.json`.
@@ -201,6 +297,7 @@ pub fn key(data: &[u8]) {
 /// lenient parser, and a payload that is written again keeps its digest.
 pub fn legacy(data: &[u8]) {
     let strict = json::parse(data);
+    assert_eq!(strict.is_ok(), json::check(data).is_ok());
     if let Ok(value) = &strict {
         assert_eq!(serde_json::from_slice::<Value>(data).ok().as_ref(), Some(value));
     }
@@ -268,6 +365,16 @@ pub fn statement(data: &[u8]) {
     if let Ok(statement) = Statement::parse(data) {
         assert!(statement.subjects.iter().all(|digest| statement.is_about(digest)));
     }
+}
+
+/// Trust roots: what is accepted is accepted again, and names its file.
+pub fn trust_root(data: &[u8]) {
+    let Ok(root) = TrustRoot::parse(data) else { return };
+    assert_eq!(*root.digest(), Digest::of(data));
+    assert!(TrustRoot::parse(data).is_ok());
+    let subject = Digest::of(b"subject");
+    let nothing = file::check(&root, None, b"{}", file::Artifact::Digest(&subject));
+    assert!(nothing.is_err());
 }
 
 /// Layers, compressed or not: no name leaves the directory or comes twice, and

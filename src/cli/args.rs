@@ -129,7 +129,8 @@ pub enum Verb {
   sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --key cosign.key
   sluicegate publish ./config oci-layout:./out:1.4.0 --key cosign.key --lock off
   sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --tag latest \\
-      --key env://SIGNING_KEY -o json")]
+      --key env://SIGNING_KEY -o json
+  sluicegate publish ./config oci://registry.example/shop/config:1.4.0 --keyless")]
     Publish(Box<Publish>),
     /// Decide whether an artifact is what a policy, a key or an identity demands
     #[command(after_long_help = "Examples:
@@ -155,12 +156,16 @@ pub enum Verb {
     Diff(Diff),
     /// Sign an artifact that another tool pushed
     #[command(after_long_help = "Examples:
-  sluicegate sign oci://registry.example/shop/config@sha256:… --key cosign.key")]
+  sluicegate sign oci://registry.example/shop/config@sha256:… --key cosign.key
+  sluicegate sign oci://registry.example/shop/config@sha256:… --keyless \\
+      --signing-config signing_config.json --trusted-root trusted_root.json")]
     Sign(Sign),
     /// Attach a statement to an artifact
     #[command(after_long_help = "Examples:
   sluicegate attest oci://registry.example/shop/config:1.4.0 \\
-      --type https://in-toto.io/attestation/test-result/v0.1 --predicate result.json --key test.key")]
+      --type https://in-toto.io/attestation/test-result/v0.1 --predicate result.json --key test.key
+  sluicegate attest oci://registry.example/shop/config:1.4.0 --type https://spdx.dev/Document \\
+      --predicate sbom.json --keyless")]
     Attest(Attest),
     /// Check, write and test policies
     Policy {
@@ -168,6 +173,12 @@ pub enum Verb {
         #[command(subcommand)]
         verb: PolicyVerb,
     },
+    /// Verify one Sigstore bundle that is a file, as other Sigstore clients do
+    #[command(after_long_help = "Examples:
+  sluicegate verify-bundle --bundle a.sigstore.json --key cosign.pub a.txt
+  sluicegate verify-bundle --bundle a.sigstore.json --certificate-identity jane@example.com \\
+      --certificate-oidc-issuer https://accounts.google.com sha256:…")]
+    VerifyBundle(VerifyBundle),
     /// Print a completion script
     #[command(after_long_help = "Examples:
   sluicegate completions bash > /etc/bash_completion.d/sluicegate")]
@@ -245,15 +256,38 @@ pub struct Check {
     pub input: Input,
 }
 
-/// The signing keys.
+/// Who signs: keys, or the identity of this run.
 #[derive(Debug, Args)]
 pub struct Keys {
     /// Sign with this private key: a path or `env://VARIABLE`; repeatable, every key signs
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true, required = true)]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub key: Vec<String>,
     /// Where the password comes from.
     #[command(flatten)]
     pub password: Password,
+    /// Without a key.
+    #[command(flatten)]
+    pub keyless: Keyless,
+}
+
+/// Signing with an identity instead of a key, and the services for it.
+#[derive(Debug, Clone, Args)]
+pub struct Keyless {
+    /// Sign with the identity of this CI run or of a token instead of a key
+    #[arg(long, conflicts_with_all = ["key", "key_password_stdin", "timestamp_url"])]
+    pub keyless: bool,
+    /// The OIDC token to sign with; else `SIGSTORE_ID_TOKEN`, else the CI system's
+    #[arg(long, value_name = "FILE", requires = "keyless", hide_short_help = true)]
+    pub identity_token_file: Option<PathBuf>,
+    /// The services to sign with (Sigstore's `signing_config.json`); else the public good ones
+    #[arg(long, value_name = "FILE", requires = "keyless", hide_short_help = true)]
+    pub signing_config: Option<PathBuf>,
+    /// Who must vouch for what is signed (`trusted_root.json`); else the public good root
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub trusted_root: Option<PathBuf>,
+    /// Have this authority say when a key signed (RFC 3161); checked with `--trusted-root`
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub timestamp_url: Option<String>,
 }
 
 /// `publish`.
@@ -439,16 +473,55 @@ pub struct Attest {
     pub predicate: PathBuf,
     /// The private key: a path or `env://VARIABLE`
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
-    pub key: String,
+    pub key: Option<String>,
     /// Where the password comes from.
     #[command(flatten)]
     pub password: Password,
-    /// Use the key that made the artifact's signature all the same
+    /// Without a key.
+    #[command(flatten)]
+    pub keyless: Keyless,
+    /// Use the key or identity that made the artifact's signature all the same
     #[arg(long)]
     pub same_key: bool,
     /// The registry.
     #[command(flatten)]
     pub registry: Registry,
+}
+
+/// `verify-bundle`.
+#[derive(Debug, Args)]
+pub struct VerifyBundle {
+    /// Trust Sigstore's staging instance instead of its public good one
+    #[arg(long)]
+    pub staging: bool,
+    /// The bundle, of any version
+    #[arg(long, value_name = "FILE")]
+    pub bundle: PathBuf,
+    /// The identity that the certificate must name
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        requires = "certificate_oidc_issuer",
+        required_unless_present = "key"
+    )]
+    pub certificate_identity: Option<String>,
+    /// The issuer that must have vouched for it
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub certificate_oidc_issuer: Option<String>,
+    /// The public key that must have signed: a path or `env://VARIABLE`
+    #[arg(
+        long,
+        value_name = "KEY",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["certificate_identity", "certificate_oidc_issuer"]
+    )]
+    pub key: Option<String>,
+    /// Whose certificates, logs and timestamps count: a `trusted_root.json`
+    #[arg(long, value_name = "FILE")]
+    pub trusted_root: Option<PathBuf>,
+    /// What was signed, or the subject of the statement: a file or its digest, `sha256:…`
+    #[arg(value_name = "FILE_OR_DIGEST")]
+    pub artifact: String,
 }
 
 /// How registries are reached.

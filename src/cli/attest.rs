@@ -15,7 +15,7 @@ use crate::flow::{
     progress::Event,
 };
 
-use super::{args::Attest, context, keys, output::Printer, sign::View, stdin};
+use super::{args::Attest, context, keys::Given, output::Printer, sign::View, stdin};
 
 /// The largest predicate that is read, in bytes: it must fit into a statement
 /// that every reader reads.
@@ -31,20 +31,18 @@ pub(super) async fn run(args: Attest, printer: &Printer) -> Result<ExitCode> {
     if uri.as_str() == crate::model::uris::SIGNATURE {
         return Err(Error::usage("a signature is not attested", "use `sluicegate sign`"));
     }
+    let keys = args.key.into_iter().collect();
+    let given = Given::new(keys, args.password, args.keyless, &args.registry)?;
     let name = args.predicate.display().to_string();
     let predicate = attest::predicate(&name, &read(&args.predicate).await?)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
-    let keys = keys::signing(vec![args.key], args.password, printer).await?;
-    let [key] = keys.as_slice() else {
-        return Err(Error::Internal("one key was asked for".into()));
-    };
+    let signers = given.signers(printer).await?;
     printer.glance()(Event::Step("attesting"));
     let outcome = attest::attest(
         &registries,
         &args.reference,
-        key,
-        &args.predicate_type,
-        &predicate,
+        signers,
+        (&args.predicate_type, &predicate),
         args.same_key,
     )
     .await?;

@@ -40,6 +40,7 @@ mod sign;
 mod stdin;
 mod usage;
 mod verify;
+mod verify_bundle;
 
 use args::{Cli, Global, Output, Verb, demands::PolicyVerb};
 use output::Printer;
@@ -73,6 +74,7 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
         Verb::Diff(args) => block_on(diff::run(args, printer), printer),
         Verb::Sign(args) => block_on(sign::run(args, printer), printer),
         Verb::Attest(args) => block_on(attest::run(args, printer), printer),
+        Verb::VerifyBundle(args) => verify_bundle::run(&args, printer),
         Verb::Policy { verb } => match verb {
             PolicyVerb::Check(args) => policy::check::run(&args, printer),
             PolicyVerb::Init(args) => block_on(policy::init::run(args, printer), printer),
@@ -106,6 +108,7 @@ impl Verb {
                 PolicyVerb::Init(_) => "policy init",
                 PolicyVerb::Test(_) => "policy test",
             },
+            Verb::VerifyBundle(_) => "verify-bundle",
             Verb::Completions { .. } => "completions",
             Verb::Man { .. } => "man",
         }
@@ -131,7 +134,7 @@ fn stdin_readers(verb: &Verb) -> Vec<&'static str> {
             PolicyVerb::Init(args) => (None, None, Some(&args.registry)),
             PolicyVerb::Test(args) => (None, None, Some(&args.registry)),
         },
-        Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
+        Verb::VerifyBundle(_) | Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
     };
     let readers = [
         ("`-`", path.is_some_and(|path| path.as_os_str() == "-")),

@@ -13,6 +13,7 @@ use crate::{
         publish::{
             self, LockMode, LockRequest, Outcome, Planned, PlannedStatement, Request, StatementLine,
         },
+        seal::Signers,
     },
     model::{
         artifact::{config, manifest::Annotations, media},
@@ -29,7 +30,8 @@ use crate::{
 
 use super::{
     args::{LockArg, Publish},
-    context, input, keys,
+    context, input,
+    keys::Given,
     output::Printer,
     view::{self, LockedView, ProblemView, UnresolvedView},
 };
@@ -136,15 +138,16 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     }
     let directory = args.input.path.clone();
     let reference = args.reference.to_string();
-    let (given, password) = (args.keys.key.clone(), args.keys.password);
+    let (keys, password) = (args.keys.key.clone(), args.keys.password);
+    let given = Given::new(keys, password, args.keys.keyless.clone(), &args.registry)?;
     let (flags, named) = (args.registry.clone(), args.reference.clone());
-    keys::look_at(&given)?;
-    let request = Request { keys_last: keys::will_ask(password), ..request(args).await? };
+    given.look_at()?;
+    let request = Request { signers_last: given.will_ask(), ..request(args).await? };
     let registries = context::registries(&flags, &[&named], printer).await?;
     let watch = printer.watch();
-    let keys = keys::signing(given, password, printer);
+    let signers = given.signers(printer);
     let told = |warnings: &[Problem]| input::warnings(warnings, &directory, printer);
-    let published = publish::publish_with(&registries, request, keys, &told, &watch);
+    let published = publish::publish_with(&registries, request, signers, &told, &watch);
     let outcome = match published.await {
         Err(Error::Problems(problems)) => {
             return input::refused("publish", &problems, &directory, printer);
@@ -161,7 +164,7 @@ pub(super) async fn run(args: Publish, printer: &Printer) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was typed, as a request. Its keys come later: a wrong flag should not
+/// What was typed, as a request. Its signers come later: a wrong flag should not
 /// cost a password.
 async fn request(args: Publish) -> Result<Request> {
     let mut tags: Vec<Tag> = Vec::new();
@@ -204,7 +207,7 @@ async fn request(args: Publish) -> Result<Request> {
         pack,
         place: args.reference.place,
         tags,
-        keys: Vec::new(),
+        signers: Signers::default(),
         annotations,
         asserted: args.source.zip(args.revision),
         allow_dirty: args.allow_dirty,
@@ -216,7 +219,7 @@ async fn request(args: Publish) -> Result<Request> {
         keep_tag: args.keep_tag,
         force_tag: args.force_tag,
         dry_run: args.dry_run,
-        keys_last: false,
+        signers_last: false,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::{
     model::{digest::Digest, reference::Reference, text::shown},
 };
 
-use super::{args::Sign, context, keys, output::Printer, view};
+use super::{args::Sign, context, keys::Given, output::Printer, view};
 
 /// The JSON of `sign` and `attest`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -78,11 +78,12 @@ fn added(added: &Added) -> AddedView {
 }
 
 pub(super) async fn run(args: Sign, printer: &Printer) -> Result<ExitCode> {
+    let given = Given::new(args.keys.key, args.keys.password, args.keys.keyless, &args.registry)?;
     let registries = context::registries(&args.registry, &[&args.reference], printer).await?;
-    let keys = keys::signing(args.keys.key, args.keys.password, printer).await?;
+    let signers = given.signers(printer).await?;
     printer.glance()(Event::Step("signing"));
     let outcome =
-        sign::sign(&registries, &args.reference, &keys, !args.no_legacy_signature).await?;
+        sign::sign(&registries, &args.reference, signers, !args.no_legacy_signature).await?;
     let view = View::new("sluicegate.dev/sign/v1", &args.reference, &outcome);
     printer.result(&view, || view.text("signed")).map_err(super::stdout)?;
     Ok(ExitCode::SUCCESS)

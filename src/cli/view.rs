@@ -241,6 +241,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("check", schema_for!(super::check::View)),
         ("publish", schema_for!(super::publish::View)),
         ("verify", schema_for!(super::verify::View)),
+        ("verify-bundle", schema_for!(super::verify_bundle::View)),
         ("inspect", schema_for!(super::inspect::View)),
         ("policy-check", schema_for!(super::policy::check::View)),
         ("policy-init", schema_for!(super::policy::init::View)),

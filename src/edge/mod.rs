@@ -6,6 +6,7 @@ pub mod ci;
 pub mod clock;
 pub mod files;
 pub mod git;
+pub mod keyless;
 pub mod policy_files;
 pub mod registry;
 pub mod scratch;

@@ -1,31 +1,22 @@
-//! Making statements and hanging them off a digest.
+//! Hanging statements off a digest.
 //!
-//! Signing is local and pure but for the key's randomness; [`Parcel`] holds
-//! what was made. Storing follows the OCI distribution specification: the
+//! [`Parcel`] holds what was made ([`super::seal`]). Storing follows the OCI distribution specification: the
 //! manifest with `subject` is pushed, and the referrers tag is edited unless
 //! the registry keeps track by itself. Tags that several writers share are
 //! edited by `keep`, which reads again until its own entries stay.
 
 use std::collections::BTreeSet;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde::Serialize;
 
 use crate::{
-    edge::{
-        registry::{Blob, Expect, Fault, Fetched, Key, Referrers, RegistryError, Store, Written},
-        signer::SigningKey,
-    },
+    edge::registry::{Blob, Expect, Fault, Fetched, Key, Referrers, RegistryError, Store, Written},
     model::{
         artifact::{manifest::Descriptor, media},
         digest::Digest,
+        evidence::Finding,
         reference::Tag,
-        statement::{
-            attachment::{self, AppendError, Attachment},
-            bundle, intoto, simple_signing,
-        },
-        uris,
+        statement::attachment::{self, AppendError, Attachment},
     },
 };
 
@@ -45,6 +36,8 @@ pub struct Parcel {
     pub bundles: Vec<Attachment>,
     /// Legacy signatures: the payload and its layer.
     pub legacy: Vec<(Vec<u8>, Descriptor)>,
+    /// The bundles as they were checked before they leave.
+    pub checked: Vec<Finding>,
     /// The config of the `.sig` manifest that [`Parcel::blobs`] planned.
     planned: Option<Digest>,
 }
@@ -64,59 +57,6 @@ impl Parcel {
     /// Whether nothing was made.
     pub fn is_empty(&self) -> bool {
         self.bundles.is_empty() && self.legacy.is_empty()
-    }
-
-    /// Adds a cosign signature as a bundle.
-    ///
-    /// # Errors
-    /// When signing fails.
-    pub fn sign(&mut self, about: About<'_>, key: &SigningKey) -> Result<()> {
-        let payload =
-            intoto::write(&about.subject.digest, None, uris::SIGNATURE, &serde_json::Map::new())?;
-        self.bundle(about, key, uris::SIGNATURE, &payload)
-    }
-
-    /// Adds any other statement.
-    ///
-    /// # Errors
-    /// When signing or serialising fails.
-    pub fn attest(
-        &mut self,
-        about: About<'_>,
-        key: &SigningKey,
-        predicate_type: &str,
-        predicate: &impl Serialize,
-    ) -> Result<()> {
-        let payload =
-            intoto::write(&about.subject.digest, Some(about.name), predicate_type, predicate)?;
-        self.bundle(about, key, predicate_type, &payload)
-    }
-
-    /// Adds a legacy signature.
-    ///
-    /// # Errors
-    /// When signing fails.
-    pub fn sign_legacy(&mut self, about: About<'_>, key: &SigningKey) -> Result<()> {
-        let payload = simple_signing::write(&about.subject.digest, about.name);
-        let signature = STANDARD.encode(key.sign(&payload)?);
-        let layer = attachment::legacy_layer(&payload, &signature);
-        self.legacy.push((payload, layer));
-        Ok(())
-    }
-
-    fn bundle(
-        &mut self,
-        about: About<'_>,
-        key: &SigningKey,
-        predicate_type: &str,
-        payload: &[u8],
-    ) -> Result<()> {
-        let signature = key.sign(&bundle::message(payload))?;
-        let bytes = bundle::write(payload, &signature, key.fingerprint().as_bytes())
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        let made = attachment::referrer(about.subject, bytes, predicate_type, about.created)?;
-        self.bundles.push(made);
-        Ok(())
     }
 
     /// Every blob that must be there before a manifest names it, each once.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{
-    edge::{registry::Registries, signer::SigningKey},
+    edge::registry::Registries,
     model::{
         evidence::{Format, identity::SignerId},
         reference::Reference,
@@ -14,17 +14,18 @@ use crate::{
 };
 
 use super::{
-    attach::{About, Parcel},
+    attach::About,
     discover::Gathered,
     error::{Error, Result},
+    seal::{self, Draft, Signers},
     sign::{self, Added, Outcome},
-    verify::{self, Artifact},
+    verify::Artifact,
 };
 
 /// Attaches a statement with any predicate.
 ///
-/// Refused with a key that made this artifact's signature, unless `same_key`:
-/// Flux counts any statement by a key that it trusts as a signature. Refused
+/// Refused by whoever made this artifact's signature, unless `same_key`: Flux
+/// counts any statement by a key or an identity that it trusts as one. Refused
 /// where only a legacy signature exists: the bundle would hide it from Flux and
 /// cosign 3. What could not be read might be either, and then nothing is added.
 ///
@@ -33,20 +34,24 @@ use super::{
 pub async fn attest(
     registries: &Registries,
     reference: &Reference,
-    key: &SigningKey,
-    predicate_type: &str,
-    predicate: &Value,
+    mut signers: Signers,
+    (predicate_type, predicate): (&str, &Value),
     same_key: bool,
 ) -> Result<Outcome> {
-    let artifact = verify::resolve(registries, reference).await?;
-    let gathered = sign::gather(registries, &artifact, std::slice::from_ref(key)).await?;
+    signers.start();
+    let (artifact, gathered) = sign::gather(registries, reference, &signers).await?;
     refuse_hidden_signature(&artifact, &gathered)?;
-    let own = gathered.findings().any(|finding| sign::signed_by(finding, key));
-    if own && !same_key {
+    signers.complete().await?;
+    let ids = signers.ids();
+    let own = ids.iter().find(|id| gathered.findings().any(|f| sign::signed_by(f, id)));
+    if let Some(own) = own.filter(|_| !same_key) {
+        let kind = if matches!(own, SignerId::Key(_)) { "key" } else { "identity" };
         return Err(Error::usage(
-            format!("the key `{}` made this artifact's signature", key.fingerprint()),
-            "sign other statements with another key: Flux takes any statement by a key that it \
-             trusts for a signature; `--same-key` does it all the same",
+            format!("the {kind} `{own}` made this artifact's signature"),
+            format!(
+                "sign other statements with another {kind}: Flux takes any statement by a {kind} \
+                 that it trusts for a signature; `--same-key` does it all the same"
+            ),
         ));
     }
     if !same_key {
@@ -55,13 +60,14 @@ pub async fn attest(
     let created = sign::created();
     let name = reference.place.name();
     let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
-    let mut parcel = Parcel::default();
-    parcel.attest(about, key, predicate_type, predicate)?;
+    let draft = |signer| Draft::statement(about, signer, predicate_type, predicate);
+    let drafts: Vec<_> = signers.all().iter().map(draft).collect::<Result<_>>()?;
+    let mut parcel = seal::seal(about, &signers.trust(), &drafts, &[]).await?;
     sign::store(&artifact, &gathered, &mut parcel).await?;
-    let added = parcel.bundles.iter().map(|made| Added {
+    let added = parcel.bundles.iter().zip(ids).map(|(made, signer)| Added {
         predicate_type: predicate_type.to_owned(),
         manifest: made.descriptor.digest,
-        signer: SignerId::Key(key.fingerprint()),
+        signer,
         format: Format::Bundle,
     });
     Ok(Outcome { digest: *artifact.digest(), added: added.collect() })

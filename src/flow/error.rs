@@ -4,11 +4,13 @@ use std::{fmt, io, path::PathBuf};
 
 use crate::{
     edge::{
+        keyless::error::{KeylessError, Service},
         registry::{Fault, RegistryError, Zone},
         signer::SignerError,
     },
     model::{
         bundle::{lock::LockFailure, need::Need, problem::Problem, unpack::UnpackError},
+        evidence::origin::Mismatch,
         policy::Verdict,
         reference::ReferenceError,
         statement::attachment::AppendError,
@@ -49,6 +51,25 @@ pub enum Error {
     /// A key cannot be used.
     #[error(transparent)]
     Signer(#[from] SignerError),
+    /// Signing without a key did not come about.
+    #[error(transparent)]
+    Keyless(#[from] KeylessError),
+    /// The certificate is for another run than this.
+    #[error("`{subject}` is not the identity of this run")]
+    Origin {
+        /// The certificate's subject.
+        subject: String,
+        /// What differs.
+        source: Mismatch,
+    },
+    /// What was signed does not verify.
+    #[error("what was signed does not verify, so nothing was pushed: {why}")]
+    Unproven {
+        /// Why.
+        why: String,
+        /// The trust root's digest, when there is one.
+        root: Option<String>,
+    },
     /// A reference is malformed.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -194,7 +215,10 @@ impl Error {
                 true => Class::Usage,
                 false => Class::Unknown,
             },
+            Error::Keyless(error) => keyless_class(error),
+            Error::Unproven { .. } => Class::Rejected,
             Error::Usage { .. }
+            | Error::Origin { .. }
             | Error::Problems(_)
             | Error::Pack(_)
             | Error::Git(_)
@@ -269,6 +293,19 @@ impl Error {
                  `--require-pinned` the table of the lock shows what each resolves to"
                     .into(),
             ),
+            Error::Keyless(error) => Some(keyless_hint(error).into()),
+            Error::Origin { .. } => Some(
+                "sign with the token of this run; a provenance names the CI system, and its \
+                 identity must say the same"
+                    .into(),
+            ),
+            Error::Unproven { root, .. } => Some(match root {
+                Some(root) => format!(
+                    "check that the trust root (`{root}`) and the signing services belong \
+                     together: `--trusted-root`, `--signing-config`, `--timestamp-url`"
+                ),
+                None => "this is a defect of sluicegate; please report it".into(),
+            }),
             Error::Pack(super::pack::PackError::Unreadable { .. }) => {
                 Some("give a directory, a file, or `-` for standard input".into())
             }
@@ -329,6 +366,47 @@ fn signer_hint(error: &SignerError) -> Option<&'static str> {
             "keep the key in an environment variable and name that; arguments are seen by everybody on the machine",
         ),
         SignerError::Scheme { .. } | SignerError::Crypto => None,
+    }
+}
+
+/// A service that is down may be up next time; one that answers with something
+/// else is not to be believed; a token that it refuses is a matter of usage.
+fn keyless_class(error: &KeylessError) -> Class {
+    match error {
+        KeylessError::Down { .. } | KeylessError::Helper { .. } | KeylessError::Crypto => {
+            Class::Unknown
+        }
+        KeylessError::Refused { service, .. } => match service {
+            Service::Authority | Service::Issuer => Class::Usage,
+            Service::Log | Service::Timestamp => Class::Unknown,
+        },
+        KeylessError::Answer { .. } => Class::Rejected,
+        KeylessError::NoIdentity { .. }
+        | KeylessError::Read { .. }
+        | KeylessError::Token { .. }
+        | KeylessError::Setup(_) => Class::Usage,
+    }
+}
+
+fn keyless_hint(error: &KeylessError) -> &'static str {
+    match error {
+        KeylessError::NoIdentity { .. } => {
+            "give a token with `--identity-token-file` or `SIGSTORE_ID_TOKEN`, or sign with `--key`"
+        }
+        KeylessError::Read { .. } => "give a file that holds nothing but the token",
+        KeylessError::Token { .. } => {
+            "get a new token for the audience `sigstore` right before signing"
+        }
+        KeylessError::Helper { .. } => "look at that program's own log",
+        KeylessError::Setup(_) => "check `--ca-file` and the proxy variables",
+        KeylessError::Down { .. } => "nothing was pushed; try again later",
+        KeylessError::Refused { service: Service::Authority, .. } => {
+            "nothing was pushed; check that this Fulcio knows the token's issuer"
+        }
+        KeylessError::Refused { .. } | KeylessError::Answer { .. } => {
+            "nothing was pushed; check the URLs of `--signing-config` or `--timestamp-url`"
+        }
+        KeylessError::Crypto => "this is a defect of sluicegate; please report it",
     }
 }
 

@@ -18,5 +18,6 @@ pub mod policy;
 pub mod progress;
 pub mod publish;
 pub mod pull;
+pub mod seal;
 pub mod sign;
 pub mod verify;

@@ -4,11 +4,10 @@ use crate::{
     edge::{
         clock,
         registry::{Registries, Store},
-        signer::SigningKey,
     },
     model::{
         digest::Digest,
-        evidence::{Claim, Finding, Format, identity::SignerId, key::PublicKey},
+        evidence::{Claim, Finding, Format, identity::SignerId},
         reference::Reference,
         uris,
     },
@@ -18,6 +17,7 @@ use super::{
     attach::{self, About, Parcel},
     discover::{self, Gathered},
     error::Result,
+    seal::{self, Draft, Signers},
     verify::{self, Artifact},
 };
 
@@ -43,41 +43,45 @@ pub struct Outcome {
     pub added: Vec<Added>,
 }
 
-/// Signs what a reference names with every key, as a bundle and, with `legacy`,
-/// for cosign 2. What is there already is not made again.
+/// Signs what a reference names by every signer, as a bundle and, with `legacy`,
+/// by every key for cosign 2. What is there already is not made again.
 ///
 /// # Errors
-/// Registry errors, and what stands at a shared tag.
+/// Registry errors, those of signing services, and what stands at a shared tag.
 pub async fn sign(
     registries: &Registries,
     reference: &Reference,
-    keys: &[SigningKey],
+    mut signers: Signers,
     legacy: bool,
 ) -> Result<Outcome> {
-    let artifact = verify::resolve(registries, reference).await?;
-    let gathered = gather(registries, &artifact, keys).await?;
-    let signed = |key: &SigningKey, format| {
+    signers.start();
+    let (artifact, gathered) = gather(registries, reference, &signers).await?;
+    signers.complete().await?;
+    let signed = |signer: &SignerId, format| {
         gathered.findings().any(|finding| {
             finding.format == format
                 && gathered.shelf.is_in_place(finding)
-                && signed_by(finding, key)
+                && signed_by(finding, signer)
         })
     };
     let created = created();
     let name = reference.place.name();
     let about = About { subject: &artifact.manifest.descriptor, name: &name, created: &created };
-    let mut parcel = Parcel::default();
-    let mut added = Vec::new();
-    for key in keys {
-        if !signed(key, Format::Bundle) {
-            parcel.sign(about, key)?;
-            added.push((SignerId::Key(key.fingerprint()), Format::Bundle));
+    let (mut drafts, mut keys, mut added) = (Vec::new(), Vec::new(), Vec::new());
+    for signer in signers.all() {
+        let id = signer.id();
+        if !signed(&id, Format::Bundle) {
+            drafts.push(Draft::signature(about, signer)?);
+            added.push((id.clone(), Format::Bundle));
         }
-        if legacy && !signed(key, Format::LegacySignature) {
-            parcel.sign_legacy(about, key)?;
-            added.push((SignerId::Key(key.fingerprint()), Format::LegacySignature));
+        if let Some(key) = signer.key().filter(|_| legacy)
+            && !signed(&id, Format::LegacySignature)
+        {
+            keys.push(key);
+            added.push((id, Format::LegacySignature));
         }
     }
+    let mut parcel = seal::seal(about, &signers.trust(), &drafts, &keys).await?;
     let stored = store(&artifact, &gathered, &mut parcel).await?;
     let mut bundles = parcel.bundles.iter().map(|made| made.descriptor.digest);
     let added = added
@@ -94,24 +98,23 @@ pub async fn sign(
     Ok(Outcome { digest: *artifact.digest(), added })
 }
 
-/// Whether it is a signature by `key`.
-pub(super) fn signed_by(finding: &Finding, key: &SigningKey) -> bool {
-    let signer = SignerId::Key(key.fingerprint());
-    finding.evidence().is_some_and(|e| e.signer().id() == signer && *e.claim() == Claim::Signature)
+/// Whether it is a signature by `signer`.
+pub(super) fn signed_by(finding: &Finding, signer: &SignerId) -> bool {
+    finding.evidence().is_some_and(|e| e.signer().id() == *signer && *e.claim() == Claim::Signature)
 }
 
 /// What is attached, with whose signatures the keys recognise as their own.
 pub(super) async fn gather(
     registries: &Registries,
-    artifact: &Artifact,
-    keys: &[SigningKey],
-) -> Result<Gathered> {
-    let publics: Vec<PublicKey> = keys.iter().map(|key| key.public().clone()).collect();
-    let examine = discover::recognise(*artifact.digest(), publics.into());
+    reference: &Reference,
+    signers: &Signers,
+) -> Result<(Artifact, Gathered)> {
+    let artifact = verify::resolve(registries, reference).await?;
+    let examine = discover::recognise(*artifact.digest(), signers.trust());
     let gathered =
         discover::gather(&artifact.store, artifact.digest(), &examine, registries.limits()).await;
     gathered.refuse_gaps()?;
-    Ok(gathered)
+    Ok((artifact, gathered))
 }
 
 /// Uploads, pushes and shelves a parcel.

@@ -2,7 +2,7 @@
 
 use super::Shop;
 
-pub(super) const VERBS: [&str; 11] = [
+pub(super) const VERBS: [&str; 12] = [
     "keygen",
     "check",
     "publish",
@@ -12,6 +12,7 @@ pub(super) const VERBS: [&str; 11] = [
     "diff",
     "sign",
     "attest",
+    "verify-bundle",
     "completions",
     "man",
 ];

@@ -14,6 +14,8 @@ mod formats;
 mod help;
 // Ctrl-C.
 mod interrupt;
+// Signing without a key, where it cannot come about.
+mod keyless;
 // The lock: its table, what is not resolved, and what is demanded of it.
 mod lock;
 // Mistakes, and what is said about them, word by word.

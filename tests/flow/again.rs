@@ -73,7 +73,9 @@ async fn another_run_of_the_same_builder_writes_nothing() {
 #[tokio::test]
 async fn other_tags_add_one_provenance_for_each_signer() {
     for world in World::both() {
-        let both = |request: &mut Request| request.keys = vec![world.alice.key(), world.bob.key()];
+        let both = |request: &mut Request| {
+            request.signers = vec![world.alice.key(), world.bob.key()].into()
+        };
         let first = world.publish_with(both).await.unwrap();
         assert_eq!(made(&first).values().sum::<usize>(), 6);
         let outcome = world
@@ -110,7 +112,9 @@ async fn another_commit_is_another_artifact() {
 async fn a_signer_who_joins_makes_only_their_own() {
     for world in World::both() {
         world.publish().await;
-        let both = |request: &mut Request| request.keys = vec![world.alice.key(), world.bob.key()];
+        let both = |request: &mut Request| {
+            request.signers = vec![world.alice.key(), world.bob.key()].into()
+        };
         let outcome = world.publish_with(both).await.unwrap();
         assert_eq!(made(&outcome), kinds(&[SIGNATURE, LEGACY, PROVENANCE]));
         let bob = world.bob.public.fingerprint();
@@ -286,7 +290,7 @@ async fn immutable_tags_are_named() {
     let world = World::new(Config { immutable_tags: true, ..Config::old() });
     world.publish().await;
     unchanged(&world, |_| {}).await;
-    let error = world.publish_with(|request| request.keys = vec![world.bob.key()]).await;
+    let error = world.publish_with(|request| request.signers = vec![world.bob.key()].into()).await;
     let error = error.unwrap_err();
     assert_eq!(error.class(), Class::Usage, "{error:?}");
     assert!(error.hint().unwrap().contains("sha256-"), "{error:?}");
@@ -380,9 +384,9 @@ async fn sign_makes_what_only_hangs_elsewhere() {
     world.registry.put_blob(REPOSITORY, made.config);
     world.put_tagged(&Tag::legacy_signatures(&subject.digest), media::OCI_MANIFEST, made.manifest);
     let signed = async || {
-        let keys = [world.alice.key()];
+        let keys = vec![world.alice.key()];
         let reference = world.at(":theirs");
-        let outcome = sign::sign(&world.registries(), &reference, &keys, true).await.unwrap();
+        let outcome = sign::sign(&world.registries(), &reference, keys.into(), true).await.unwrap();
         outcome.added.iter().map(|added| added.format).collect::<Vec<_>>()
     };
     assert_eq!(signed().await, [Format::Bundle, Format::LegacySignature]);

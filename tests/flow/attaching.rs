@@ -10,21 +10,15 @@ const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 
 async fn attest(world: &World, signer: &Signer, same_key: bool) -> Result<sign::Outcome, Error> {
     let (reference, predicate) = (world.at(":1.4.0"), json!({"result": "PASSED"}));
-    let key = signer.key();
-    sluicegate::flow::attest::attest(
-        &world.registries(),
-        &reference,
-        &key,
-        TEST_RESULT,
-        &predicate,
-        same_key,
-    )
-    .await
+    let signers = vec![signer.key()].into();
+    let what = (TEST_RESULT, &predicate);
+    let registries = world.registries();
+    sluicegate::flow::attest::attest(&registries, &reference, signers, what, same_key).await
 }
 
 async fn sign_by(world: &World, signers: &[&Signer], legacy: bool) -> Result<sign::Outcome, Error> {
     let keys: Vec<_> = signers.iter().map(|signer| signer.key()).collect();
-    sign::sign(&world.registries(), &world.at(":1.4.0"), &keys, legacy).await
+    sign::sign(&world.registries(), &world.at(":1.4.0"), keys.into(), legacy).await
 }
 
 #[tokio::test]

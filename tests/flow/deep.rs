@@ -197,8 +197,8 @@ async fn an_index_of_a_layout_is_always_read_in_depth() {
         store.put_manifest(&key, &named.media_type, bytes, &Expect::Anything).await.unwrap();
     }
     let reference: Reference = format!("{place}:1.4.0").parse().unwrap();
-    let keys = [world.alice.key()];
-    sign::sign(&registries, &reference, &keys, false).await.unwrap();
+    let keys = vec![world.alice.key()];
+    sign::sign(&registries, &reference, keys.into(), false).await.unwrap();
     let verdict = async || {
         let keys = std::slice::from_ref(&world.alice.public);
         let judged = verify::verify(&registries, &reference, by(keys, false)).await;

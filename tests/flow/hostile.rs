@@ -203,8 +203,7 @@ async fn oras_ghsa_298f_872v_2rcx_an_artifact_among_its_own_referrers() {
 async fn hostile_registry_signature_of_a_attached_to_b() {
     for world in World::both() {
         let (a, b) = (world.unsigned("a", None), world.unsigned("b", Some("1.4.0")));
-        let mut parcel = signature(&a, &world.alice);
-        parcel.sign_legacy(about(&a), &world.alice.key()).unwrap();
+        let mut parcel = together([signature(&a, &world.alice), legacy(&a, &world.alice)]);
         for made in &mut parcel.bundles {
             let bytes = made.bundle.clone();
             *made = attachment::referrer(&b, bytes, uris::SIGNATURE, "").unwrap();

@@ -2,6 +2,7 @@
 //! what is guaranteed however a registry behaves. A test of an advisory is named
 //! after it; the table is in `docs/security.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "counts are shown")]
 
 // `sign` and `attest`: what is refused, what is repaired.
 mod attaching;
@@ -23,18 +24,23 @@ mod races;
 mod round_trips;
 // A cap on everything, and what it comes to.
 mod bounds;
-// Scenarios times faults.
+// What a registry can do wrong.
+mod faults;
+// Scenarios times faults, times pairs of faults.
 mod monotone;
+// Every way of storing statements, mixed freely, among anything else.
+mod mixing;
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use futures::FutureExt;
 use serde_json::{Value, json};
 use sluicegate::{
     edge::{
@@ -47,6 +53,7 @@ use sluicegate::{
         pack::{self, Input},
         progress::Watch,
         publish::{self, LockMode, LockRequest, Outcome, Request},
+        seal::{self, Draft},
         verify::{self, Judged},
     },
     model::{
@@ -55,21 +62,49 @@ use sluicegate::{
             media,
         },
         digest::Digest,
-        evidence::{identity::SignerId, key::PublicKey},
-        policy::{Kind, Policy},
+        evidence::{identity::SignerId, key::PublicKey, root::TrustRoot},
+        policy::{
+            Kind, Policy,
+            signers::{Matcher, SignerEntry, Who},
+        },
         reference::{Place, Reference, Tag},
-        statement::attachment,
+        statement::{attachment, intoto, simple_signing},
         uris,
     },
 };
 use tempfile::TempDir;
 
-use crate::support::registry::{Config, Registry};
+use crate::support::{
+    registry::{Config, Registry},
+    sigstore::{self, Plan, Sigstore, log},
+};
 
 /// The repository that is published to.
 const REPOSITORY: &str = "shop/config";
 const SOURCE: &str = "https://git.example/acme/shop";
 const REVISION: &str = "main@sha1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// The Sigstore that vouches for identities here.
+static INSTANCE: LazyLock<Sigstore> = LazyLock::new(Sigstore::new);
+
+/// How the release workflow signs.
+fn plan() -> Plan {
+    Plan::of(log::Kind::HashedRekord2)
+}
+
+/// What a signature says.
+fn said(digest: &Digest) -> Vec<u8> {
+    intoto::write(digest, None, uris::SIGNATURE, &json!({})).unwrap()
+}
+
+/// A signature by the release workflow.
+fn by_identity() -> Policy {
+    let exactly = |text: &str| Matcher::Exact(text.to_owned());
+    let who =
+        Who::Identity { issuer: exactly(sigstore::ISSUER), subject: exactly(sigstore::SUBJECT) };
+    let root = TrustRoot::parse(INSTANCE.trusted_root().to_string().as_bytes()).unwrap();
+    Policy { root: Some(root), ..Policy::by(vec![SignerEntry::always(who)], false) }
+}
 
 /// Somebody with a key pair on disk.
 struct Signer {
@@ -183,7 +218,7 @@ impl World {
             pack: pack::Options::default(),
             place: self.place(),
             tags: vec![tag("1.4.0")],
-            keys: vec![self.alice.key()],
+            signers: vec![self.alice.key()].into(),
             annotations: Annotations::new(),
             asserted: Some((SOURCE.into(), REVISION.into())),
             allow_dirty: false,
@@ -195,7 +230,7 @@ impl World {
             keep_tag: true,
             force_tag: false,
             dry_run: false,
-            keys_last: false,
+            signers_last: false,
         }
     }
 
@@ -231,6 +266,12 @@ impl World {
     async fn judged(&self, what: &Reference, provenance: bool) -> Result<Judged, Error> {
         let keys = std::slice::from_ref(&self.alice.public);
         verify::verify(&self.registries(), what, by(keys, provenance)).await
+    }
+
+    /// What a policy makes of what is at `1.4.0`.
+    async fn judged_by(&self, policy: Policy) -> Result<Judged, Error> {
+        let request = verify::Request::new(policy);
+        verify::verify(&self.registries(), &self.at(":1.4.0"), request).await
     }
 
     fn tag(&self, name: &str) -> Option<Digest> {
@@ -297,9 +338,35 @@ impl World {
         }
     }
 
+    /// Stores a bundle as a referrer.
+    fn store_by(&self, subject: &Descriptor, bundle: &Value) {
+        let bytes = bundle.to_string().into_bytes();
+        let made = attachment::referrer(subject, bytes, uris::SIGNATURE, "").unwrap();
+        self.store(subject, &bundles(vec![made]));
+    }
+
+    /// Stores at `.sig` what cosign 2 writes for the release workflow that signs
+    /// `digest`.
+    fn store_legacy(&self, subject: &Descriptor, digest: &Digest) {
+        let payload = simple_signing::write(digest, "registry.example/shop");
+        let plan = Plan::of(log::Kind::HashedRekord1);
+        let found = INSTANCE.legacy_signature(&plan, &sigstore::By::Identity, &payload);
+        let layer = sigstore::layer(&found);
+        let mut parcel = Parcel::default();
+        parcel.legacy.push((payload, layer));
+        self.store(subject, &parcel);
+    }
+
     fn put_tagged(&self, tag: &Tag, media_type: &str, bytes: Vec<u8>) -> Digest {
         self.registry.put_manifest(REPOSITORY, Some(&tag.to_string()), media_type, bytes)
     }
+}
+
+/// A parcel of these.
+fn bundles(made: Vec<attachment::Attachment>) -> Parcel {
+    let mut parcel = Parcel::default();
+    parcel.bundles = made;
+    parcel
 }
 
 /// What statements are made about.
@@ -309,23 +376,36 @@ fn about(subject: &Descriptor) -> About<'_> {
 
 /// A signature bundle by `signer`.
 fn signature(subject: &Descriptor, signer: &Signer) -> Parcel {
-    let mut parcel = Parcel::default();
-    parcel.sign(about(subject), &signer.key()).unwrap();
-    parcel
+    let signer = seal::Signer::Key(signer.key(), None);
+    sealed(subject, &[Draft::signature(about(subject), &signer).unwrap()], &[])
 }
 
 /// A legacy signature by `signer`.
 fn legacy(subject: &Descriptor, signer: &Signer) -> Parcel {
-    let mut parcel = Parcel::default();
-    parcel.sign_legacy(about(subject), &signer.key()).unwrap();
-    parcel
+    sealed(subject, &[], &[&signer.key()])
 }
 
 /// Another statement by `signer`.
 fn statement(subject: &Descriptor, signer: &Signer, kind: &str, predicate: &Value) -> Parcel {
-    let mut parcel = Parcel::default();
-    parcel.attest(about(subject), &signer.key(), kind, predicate).unwrap();
-    parcel
+    let signer = seal::Signer::Key(signer.key(), None);
+    sealed(subject, &[Draft::statement(about(subject), &signer, kind, predicate).unwrap()], &[])
+}
+
+/// All of it in one parcel.
+fn together(parcels: impl IntoIterator<Item = Parcel>) -> Parcel {
+    parcels.into_iter().fold(Parcel::default(), |mut all, parcel| {
+        all.bundles.extend(parcel.bundles);
+        all.legacy.extend(parcel.legacy);
+        all
+    })
+}
+
+/// What signing by keys comes to: nobody is waited for.
+fn sealed(subject: &Descriptor, drafts: &[Draft<'_>], legacy: &[&SigningKey]) -> Parcel {
+    let keys: Vec<_> = drafts.iter().filter_map(|d| d.signer().key()).collect();
+    let trust = keys.iter().map(|key| key.public().clone()).collect::<Vec<_>>().into();
+    let made = seal::seal(about(subject), &trust, drafts, legacy).now_or_never();
+    made.expect("no service is asked").unwrap()
 }
 
 fn silent() -> Watch {

@@ -159,12 +159,12 @@ async fn cosign_5016_no_change_of_what_is_stored_makes_anything_accepted() {
         let other = world.unsigned("other", None);
         for round in 0..60 {
             let subject = world.unsigned(&format!("artifact {round}"), Some("1.4.0"));
-            let mut parcel = signature(&other, &world.alice);
-            parcel.sign(about(&subject), &world.bob.key()).unwrap();
-            parcel
-                .attest(about(&subject), &world.alice.key(), "https://x.example", &json!({}))
-                .unwrap();
-            parcel.sign_legacy(about(&other), &world.alice.key()).unwrap();
+            let mut parcel = together([
+                signature(&other, &world.alice),
+                signature(&subject, &world.bob),
+                statement(&subject, &world.alice, "https://x.example", &json!({})),
+                legacy(&other, &world.alice),
+            ]);
             for made in &mut parcel.bundles {
                 let bytes = match dice.below(2) {
                     0 => dice.mutate(&made.bundle),

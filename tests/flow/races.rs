@@ -47,7 +47,7 @@ async fn held<A, B>(
 
 fn by_bob(world: &World) -> impl FnOnce(&mut Request) {
     let key = world.bob.key();
-    |request| request.keys = vec![key]
+    |request| request.signers = vec![key].into()
 }
 
 async fn verdict_by(world: &World, signer: &Signer, digest: &Digest) -> &'static str {
@@ -277,7 +277,7 @@ async fn entity_tags_that_never_match_keep_nobody_from_publishing() {
         world
             .publish_with(|request| {
                 production(request);
-                request.keys = vec![world.bob.key()];
+                request.signers = vec![world.bob.key()].into();
             })
             .await
             .unwrap();

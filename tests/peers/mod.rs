@@ -8,6 +8,7 @@
 
 mod again;
 mod attest;
+mod keyless;
 mod keys;
 mod layout;
 mod lock;
@@ -16,6 +17,7 @@ mod proxy;
 mod registry;
 mod run;
 mod samples;
+mod sigstore;
 mod theirs;
 mod together;
 mod tokens;

@@ -9,5 +9,6 @@
 pub mod echo;
 pub mod proxy;
 pub mod registry;
+pub mod sigstore;
 pub mod tokens;
 pub mod web;

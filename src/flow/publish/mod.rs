@@ -1,4 +1,4 @@
-//! Publishing: validate → pack → lock → push blobs → push manifests by digest →
+//! Publishing: validate → pack → lock → sign and check → push blobs → push manifests by digest →
 //! read back and verify → move the tags last.
 //!
 //! A failure or a kill at any step leaves the tags where they were, and running
@@ -21,7 +21,6 @@ use crate::{
     edge::{
         clock,
         registry::{Blob, Content, Expect, Fault, Key, Pointed, Registries, RegistryError, Store},
-        signer::SigningKey,
     },
     model::{
         artifact::{
@@ -35,7 +34,9 @@ use crate::{
         },
         digest::Digest,
         evidence::{self, Finding, Format, Found, Trust, identity::SignerId},
-        policy::{self, Admitted, Exhibit, Policy, Reading, Verdict, rule::Context},
+        policy::{
+            self, Admitted, Exhibit, Policy, Reading, Verdict, rule::Context, signers::SignerEntry,
+        },
         reference::{Place, Tag},
         source::{self, Source, ci::Ci},
         statement::{
@@ -53,6 +54,7 @@ use super::{
     lock::LockOptions,
     pack::{self, Packed},
     progress::{Event, Progress, Watch},
+    seal::{self, Draft, Signers},
 };
 
 pub mod plan;
@@ -80,8 +82,8 @@ pub struct Request {
     pub place: Place,
     /// The tags to move, at least one.
     pub tags: Vec<Tag>,
-    /// The keys that are there already; every one signs.
-    pub keys: Vec<SigningKey>,
+    /// Those who are there already; every one signs.
+    pub signers: Signers,
     /// Further annotations.
     pub annotations: Annotations,
     /// Source and revision when asserted rather than read from git.
@@ -106,7 +108,7 @@ pub struct Request {
     pub dry_run: bool,
     /// Whether the keys are waited for only when the input was judged: somebody
     /// will be asked for a password, and should not be in vain.
-    pub keys_last: bool,
+    pub signers_last: bool,
 }
 
 /// How charts and images are resolved.
@@ -221,30 +223,31 @@ pub struct Uploaded {
 /// # Errors
 /// [`Error`]; the tags have not moved then.
 pub async fn publish(registries: &Registries, request: Request, watch: &Watch) -> Result<Outcome> {
-    publish_with(registries, request, async { Ok(Vec::new()) }, &|_| Ok(()), watch).await
+    publish_with(registries, request, async { Ok(Signers::default()) }, &|_| Ok(()), watch).await
 }
 
 /// Who is told the warnings about the input, before anything is uploaded.
 pub type Told<'a> = &'a (dyn Fn(&[Problem]) -> Result<()> + Sync);
 
-/// Publishes with further keys that are still being decrypted: that takes
+/// Publishes by further signers, whose keys are still being decrypted: that takes
 /// longer than git's answers, so both happen at once. Packing waits for them:
-/// either alone may take most of the memory there is. `told` is told what the
-/// input is warned of once it is accepted.
+/// either alone may take most of the memory there is. A certificate is asked for
+/// meanwhile, and waited for before it is decided what to write. `told` is told
+/// what the input is warned of once it is accepted.
 ///
 /// # Errors
 /// [`Error`]; the tags have not moved then.
 pub async fn publish_with(
     registries: &Registries,
     mut request: Request,
-    keys: impl Future<Output = Result<Vec<SigningKey>>>,
+    signers: impl Future<Output = Result<Signers>>,
     told: Told<'_>,
     watch: &Watch,
 ) -> Result<Outcome> {
     let started = clock::now();
     let store = registries.open(&request.place)?;
     store.check_place().await?;
-    let prepared = prepare::prepare(registries, &mut request, keys, watch).await?;
+    let prepared = prepare::prepare(registries, &mut request, signers, watch).await?;
     let artifact = Artifact::new(&request, prepared)?;
     let keep = plan::keep_tag(artifact.source.commit.as_deref(), &artifact.subject.digest)?;
     let tags: Vec<Tag> =
@@ -253,9 +256,13 @@ pub async fn publish_with(
     told(&artifact.warnings)?;
     refuse_large_lock(&provenance, artifact.lock.as_ref(), registries.limits().statement)?;
     watch(Event::Step("looking at what is there"));
-    let before = look(&store, registries, &artifact, &tags, &request.keys).await?;
+    let before = look(&store, registries, &artifact, &tags, request.signers.trust()).await?;
     refuse_moved_release(&request, &artifact.subject.digest, &before.tags)?;
-    let signers = signers(&request);
+    // A rehearsal asks nobody for a certificate: that would be logged for ever.
+    if !request.dry_run {
+        request.signers.complete().await?;
+    }
+    let signers = request.signers.ids();
     let findings: Vec<&Finding> = before.gathered.findings().collect();
     let present = Present {
         digest: &artifact.subject.digest,
@@ -270,7 +277,7 @@ pub async fn publish_with(
     if request.dry_run {
         let there = |tag: &Tag| !plan.tags.contains(tag);
         let tags = tags.into_iter().filter(there).collect();
-        let done = run.rehearse(&before, &provenance)?;
+        let done = run.rehearse(&before, &provenance).await?;
         return Ok(artifact.outcome(&request, tags, done));
     }
     if plan.is_empty() {
@@ -404,10 +411,10 @@ async fn look(
     registries: &Registries,
     artifact: &Artifact,
     tags: &[Tag],
-    keys: &[SigningKey],
+    trust: Trust,
 ) -> Result<Before> {
     let digest = &artifact.subject.digest;
-    let examine = discover::recognise(*digest, trust(keys));
+    let examine = discover::recognise(*digest, trust);
     let wanted = [artifact.layer.digest, Digest::of(config::FLUX_CONFIG), Digest::of(b"{}")];
     let blobs = future::try_join_all(wanted.map(|digest| async move {
         Ok::<_, RegistryError>(store.has_blob(&digest).await?.then_some(digest))
@@ -424,16 +431,6 @@ async fn look(
     // A manifest whose blobs were collected is not there: push it again.
     let whole = artifact.blobs().iter().all(|blob| blobs.contains(&blob.descriptor.digest));
     Ok(Before { artifact: there && whole, blobs, tags, gathered })
-}
-
-/// Whom publishing recognises: its own keys.
-fn trust(keys: &[SigningKey]) -> Trust {
-    keys.iter().map(|key| key.public().clone()).collect::<Vec<_>>().into()
-}
-
-/// Who signs.
-fn signers(request: &Request) -> Vec<SignerId> {
-    request.keys.iter().map(|key| SignerId::Key(key.fingerprint())).collect()
 }
 
 async fn tag_states(store: &Store, tags: &[Tag]) -> Result<Vec<TagState>> {
@@ -470,7 +467,8 @@ struct Run<'a> {
 impl Run<'_> {
     async fn write(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
         let digest = self.artifact.subject.digest;
-        let (parcel, blobs) = self.prepare(before, provenance)?;
+        let (parcel, blobs) = self.prepare(before, provenance).await?;
+        self.admit(&before.gathered.findings().chain(&parcel.checked).collect::<Vec<_>>())?;
         (self.watch)(Event::Step("uploading"));
         let mut uploaded = self.upload(blobs).await?;
         (self.watch)(Event::Step("writing manifests"));
@@ -505,9 +503,9 @@ impl Run<'_> {
     }
 
     /// What [`Run::write`] would do, as far as it can be done without writing.
-    fn rehearse(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
-        let (_, blobs) = self.prepare(before, provenance)?;
-        let signers = signers(self.request);
+    async fn rehearse(&self, before: &Before, provenance: &Provenance) -> Result<Done> {
+        let (_, blobs) = self.prepare(before, provenance).await?;
+        let signers = self.request.signers.ids();
         let mut statements = Vec::new();
         for (signer, missing) in signers.iter().zip(&self.plan.signers) {
             for (made, predicate_type, format) in [
@@ -539,10 +537,14 @@ impl Run<'_> {
     }
 
     /// Signs what is missing, and says which blobs are; nothing is written yet.
-    fn prepare(&self, before: &Before, provenance: &Provenance) -> Result<(Parcel, Vec<Blob>)> {
+    async fn prepare(
+        &self,
+        before: &Before,
+        provenance: &Provenance,
+    ) -> Result<(Parcel, Vec<Blob>)> {
         let digest = self.artifact.subject.digest;
         (self.watch)(Event::Step("signing"));
-        let mut parcel = self.parcel(provenance)?;
+        let mut parcel = self.parcel(provenance).await?;
         let (index, signatures) =
             (before.gathered.shelf.index.as_ref(), before.gathered.shelf.signatures.as_ref());
         parcel.preflight(&digest, index, signatures)?;
@@ -555,24 +557,22 @@ impl Run<'_> {
     }
 
     /// Signs what the plan misses.
-    fn parcel(&self, provenance: &Provenance) -> Result<Parcel> {
+    async fn parcel(&self, provenance: &Provenance) -> Result<Parcel> {
         let created = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let name = self.request.place.name();
         let about = About { subject: &self.artifact.subject, name: &name, created: &created };
-        let mut parcel = Parcel::default();
-        for (key, missing) in self.request.keys.iter().zip(&self.plan.signers) {
+        let (mut drafts, mut keys) = (Vec::new(), Vec::new());
+        for (signer, missing) in self.request.signers.all().iter().zip(&self.plan.signers) {
             let Missing { signature, legacy, provenance: wanted } = *missing;
             if signature {
-                parcel.sign(about, key)?;
+                drafts.push(Draft::signature(about, signer)?);
             }
             if wanted {
-                parcel.attest(about, key, uris::PROVENANCE, provenance)?;
+                drafts.push(Draft::statement(about, signer, uris::PROVENANCE, provenance)?);
             }
-            if legacy {
-                parcel.sign_legacy(about, key)?;
-            }
+            keys.extend(signer.key().filter(|_| legacy));
         }
-        Ok(parcel)
+        seal::seal(about, &self.request.signers.trust(), &drafts, &keys).await
     }
 
     async fn upload(&self, blobs: Vec<Blob>) -> Result<Uploaded> {
@@ -611,8 +611,8 @@ impl Run<'_> {
         Ok(1)
     }
 
-    /// Reads back what was written and judges it with the public halves of the
-    /// keys, together with what was there before. The tags move only with what
+    /// Reads back what was written and judges it by a policy that names exactly
+    /// those who signed, together with what was there before. The tags move only with what
     /// this returns.
     async fn prove(
         &self,
@@ -634,10 +634,19 @@ impl Run<'_> {
             let found = format!("the statement `{}` that was just written", finding.manifest);
             return Err(Error::Verdict(Box::new(Verdict::wrong_bytes(digest, found))));
         }
-        let signers = signers(self.request);
+        let admitted = self.admit(&before.gathered.findings().chain(&own).collect::<Vec<_>>())?;
+        let signers = self.request.signers.ids();
+        let mut statements = lines(before.gathered.findings(), &signers, false);
+        statements.extend(lines(own.iter(), &signers, true));
+        Ok((admitted, statements))
+    }
+
+    /// Judges findings by a policy that names each signer and nobody else.
+    fn admit(&self, findings: &[&Finding]) -> Result<Admitted> {
+        let digest = self.artifact.subject.digest;
         let mut admitted = None;
-        for key in &self.request.keys {
-            let policy = Policy::by_keys(vec![key.public().clone()], true);
+        for signer in self.request.signers.all() {
+            let policy = Policy::by(vec![SignerEntry::always(signer.who())], true);
             let context = Context {
                 subject: &digest,
                 annotations: &self.artifact.annotations,
@@ -645,25 +654,20 @@ impl Run<'_> {
                 resource: &self.request.place.name(),
                 now: clock::now(),
             };
-            let found = before.gathered.findings().chain(&own).cloned();
-            let exhibits: Vec<Exhibit> =
-                found.map(|finding| policy.exhibit(context, finding.into())).collect();
+            let exhibit = |finding: &&Finding| policy.exhibit(context, (*finding).clone().into());
+            let exhibits: Vec<Exhibit> = findings.iter().map(exhibit).collect();
             let decided = policy::judge(&policy, context, &exhibits, &[], Reading::NotRead);
             match decided.verdict.admit() {
                 Some(token) => admitted = Some(token),
                 None => return Err(Error::Verdict(Box::new(decided.verdict))),
             }
         }
-        let admitted =
-            admitted.ok_or_else(|| Error::Internal("publish was called without a key".into()))?;
-        let mut statements = lines(before.gathered.findings(), &signers, false);
-        statements.extend(lines(own.iter(), &signers, true));
-        Ok((admitted, statements))
+        admitted.ok_or_else(|| Error::Internal("publish was called without a signer".into()))
     }
 
     async fn read_back(&self, parcel: &Parcel) -> Result<Vec<Finding>> {
         let digest = self.artifact.subject.digest;
-        let trust = &trust(&self.request.keys);
+        let trust = &self.request.signers.trust();
         let bundles = parcel.bundles.iter().map(|made| async move {
             let key = Key::Digest(made.descriptor.digest);
             let (manifest, bytes) = futures::try_join!(

@@ -100,7 +100,10 @@ pub fn plan(present: Present<'_>, signers: &[SignerId], claims: &Claims, legacy:
         };
         Missing {
             signature: !has(Format::Bundle, &signature),
-            legacy: legacy && !has(Format::LegacySignature, &signature),
+            // Cosign 2's form is only for keys.
+            legacy: legacy
+                && matches!(signer, SignerId::Key(_))
+                && !has(Format::LegacySignature, &signature),
             provenance: !has(Format::Bundle, &provenance),
         }
     };

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    edge::{git, registry::Registries, signer::SigningKey},
+    edge::{git, registry::Registries},
     model::{
         bundle::{
             check::Judgement,
@@ -31,6 +31,7 @@ use super::{
         lock,
         pack::{self, Input, Packed},
         progress::{Event, Watch},
+        seal::Signers,
     },
     LockMode, Request, refuse_problems,
 };
@@ -60,16 +61,16 @@ pub struct Prepared {
 pub async fn prepare(
     registries: &Registries,
     request: &mut Request,
-    keys: impl Future<Output = Result<Vec<SigningKey>>>,
+    signers: impl Future<Output = Result<Signers>>,
     watch: &Watch,
 ) -> Result<Prepared> {
     let ci = Ci::recognise(&request.environment);
-    let mut keys = pin!(keys);
-    let origin = match request.keys_last {
+    let mut signers = pin!(signers);
+    let origin = match request.signers_last {
         true => origin(request, &ci).await?,
         false => {
-            let (origin, keys) = futures::try_join!(origin(request, &ci), keys.as_mut())?;
-            request.keys.extend(keys);
+            let (origin, signers) = futures::try_join!(origin(request, &ci), signers.as_mut())?;
+            request.absorb(signers);
             origin
         }
     };
@@ -82,8 +83,9 @@ pub async fn prepare(
         let failures = model::require_pinned(&packed.judgement.needs);
         refuse_failures(Demand::Pinned, failures, &request.input)?;
     }
-    if request.keys_last {
-        request.keys.extend(keys.await?);
+    if request.signers_last {
+        let signers = signers.await?;
+        request.absorb(signers);
     }
     let lock = resolve(registries, request, &packed, watch).await?;
     if let Some(lock) = &lock {
@@ -92,6 +94,17 @@ pub async fn prepare(
     }
     packed.judgement = Judgement::default();
     Ok(Prepared { packed, source, ci, lock, warnings })
+}
+
+impl Request {
+    /// Takes signers in. A certificate is asked for beside everything that
+    /// follows.
+    fn absorb(&mut self, signers: Signers) {
+        self.signers.absorb(signers);
+        if !self.dry_run {
+            self.signers.start();
+        }
+    }
 }
 
 /// The source as far as it is known before the bytes are.

@@ -18,6 +18,7 @@ use crate::model::{
         attachment::Legacy,
         bundle::{self, Material, Signed},
         intoto::Statement,
+        legacy,
         provenance::Provenance,
         simple_signing,
     },
@@ -25,9 +26,14 @@ use crate::model::{
     uris,
 };
 
+pub mod file;
 pub mod identity;
 pub mod key;
+pub mod origin;
 pub mod root;
+pub mod services;
+pub mod timestamp;
+pub mod token;
 
 mod certificate;
 
@@ -208,7 +214,9 @@ pub fn check(subject: &Digest, trust: &Trust, found: &Found) -> Checked {
     let finding = |outcome| Finding::new(found.format, found.manifest, outcome);
     match read {
         Ok((signed, bundle)) => {
-            let attempt = Attempt { subject, trust, signed: &signed, bundle: bundle.as_ref() };
+            let legacy = found.format == Format::LegacyAttestation;
+            let bundle = bundle.as_ref();
+            let attempt = Attempt { subject, trust, signed: &signed, bundle, legacy };
             let (predicate_type, outcome, statement) = attempt.statement();
             let claimed = claimed(&signed.material);
             Checked { finding: Finding { predicate_type, claimed, ..finding(outcome) }, statement }
@@ -234,6 +242,8 @@ struct Attempt<'a> {
     trust: &'a Trust,
     signed: &'a Signed,
     bundle: Option<&'a Bundle>,
+    /// A certificate beside an envelope says nothing about who signed it.
+    legacy: bool,
 }
 
 /// Who signed, and when by whose word.
@@ -263,25 +273,23 @@ impl Attempt<'_> {
     }
 
     fn signing(&self) -> Result<Signing, Outcome> {
-        match &self.signed.material {
-            Material::Certificate => match (self.bundle, &self.trust.root) {
-                (Some(bundle), Some(root)) => certificate::check(root, self.subject, bundle),
-                _ => Err(no_root()),
-            },
+        let Signed { message, signature, material, .. } = self.signed;
+        let key = || key_of(&self.trust.keys, message, signature);
+        let key = match material {
             // A key's statement names a key; Flux does not count another.
             Material::Key { hint } => {
-                let signed = self.signed;
-                let Some(key) = key_of(&self.trust.keys, &signed.message, &signed.signature) else {
-                    return Err(unknown_signer(&self.trust.keys, hint));
-                };
-                let times = match (self.bundle, &self.trust.root) {
-                    (Some(bundle), Some(root)) => {
-                        certificate::times(root, key, self.subject, bundle)
-                    }
-                    _ => Vec::new(),
-                };
-                Ok((Signer::Key(key.fingerprint()), times))
+                Some(key().ok_or_else(|| unknown_signer(&self.trust.keys, hint))?)
             }
+            Material::Certificate if self.legacy => key(),
+            Material::Certificate => None,
+        };
+        let (root, bundle) = (self.trust.root.as_ref(), self.bundle);
+        let signed = certificate::Signed::About(self.subject);
+        match (key, root, bundle) {
+            (Some(key), Some(root), Some(bundle)) => certificate::by_key(root, key, signed, bundle),
+            (Some(key), ..) => Ok((Signer::Key(key.fingerprint()), Vec::new())),
+            (None, Some(root), Some(bundle)) => certificate::by_identity(root, signed, bundle),
+            (None, ..) => Err(no_root()),
         }
     }
 
@@ -332,21 +340,18 @@ fn legacy_outcome(subject: &Digest, trust: &Trust, found: &Found) -> Result<Outc
     let Some(signature) = signature else {
         return Err(Outcome::Invalid("its signature is missing or not base64".into()));
     };
-    let (signer, times) = if found.legacy.certificate.is_some() {
-        let root = trust.root.as_ref().ok_or_else(no_root)?;
-        let bundle = bundle::of_legacy_signature(&found.bytes, &found.legacy)
-            .map_err(|error| Outcome::Invalid(error.to_string()))?;
-        certificate::check_blob(root, &found.bytes, &bundle)?
-    } else {
-        let key = key_of(&trust.keys, &found.bytes, &signature)
-            .ok_or_else(|| unknown_signer(&trust.keys, ""))?;
-        let times = match (&trust.root, bundle::of_legacy_signature(&found.bytes, &found.legacy)) {
-            (Some(root), Ok(bundle)) => {
-                certificate::times_of_blob(root, key, &found.bytes, &bundle)
-            }
-            _ => Vec::new(),
-        };
-        (Signer::Key(key.fingerprint()), times)
+    let signed = certificate::Signed::Bytes(&found.bytes);
+    let bundle = legacy::of_signature(&found.bytes, &found.legacy);
+    let key = key_of(&trust.keys, &found.bytes, &signature);
+    let (signer, times) = match (key, &trust.root, bundle) {
+        (Some(key), Some(root), Ok(bundle)) => certificate::by_key(root, key, signed, &bundle)?,
+        (Some(key), ..) => (Signer::Key(key.fingerprint()), Vec::new()),
+        (None, ..) if found.legacy.certificate.is_none() => {
+            return Err(unknown_signer(&trust.keys, ""));
+        }
+        (None, None, _) => return Err(no_root()),
+        (None, Some(root), Ok(bundle)) => certificate::by_identity(root, signed, &bundle)?,
+        (None, Some(_), Err(error)) => return Err(Outcome::Invalid(error.to_string())),
     };
     let evidence = Evidence { subject: *subject, signer, times, claim: Claim::Signature };
     Ok(Outcome::Verified(Box::new(evidence)))

@@ -3,12 +3,23 @@
 //!
 //! Nothing is ever fetched: a root comes from a file or is the one that this
 //! program carries.
+//!
+//! An authority counts only while every certificate of its chain is valid, the
+//! root and the intermediates included (cosign CVE-2026-24122): the
+//! `sigstore-verify` crate takes each of them for an anchor, and an anchor has
+//! no dates. So the window of each authority is narrowed to theirs when a root
+//! is read.
 
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
-use sigstore_trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT};
+use sigstore_crypto::VerificationKey;
+use sigstore_trust_root::{
+    SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, trusted_root::CertChain,
+};
+use sigstore_types::{Checkpoint, LogKeyId, TimeRange};
 use sigstore_verify::Verifier;
+use x509_cert::{Certificate, der::Decode, time::Time};
 
 use crate::model::digest::Digest;
 
@@ -24,9 +35,31 @@ pub struct TrustRoot {
     verifier: Arc<Verifier>,
     digest: Digest,
     origin: Origin,
+    logs: Arc<Vec<Log>>,
     has_ct_logs: bool,
-    has_logs: bool,
     has_timestamps: bool,
+}
+
+/// A transparency log that a root lists.
+pub(super) struct Log {
+    id: LogKeyId,
+    key: VerificationKey,
+    window: Option<TimeRange>,
+}
+
+impl Log {
+    /// Whether this very log signed a checkpoint.
+    pub(super) fn signed(&self, checkpoint: &Checkpoint) -> bool {
+        let (hint, message) = (self.id.as_bytes().get(..4), checkpoint.signed_data());
+        let mut own =
+            checkpoint.signatures().iter().filter(|s| Some(&s.key_id.as_bytes()[..]) == hint);
+        own.any(|signature| self.key.verify(message, &signature.signature).is_ok())
+    }
+
+    /// Whether its key counted at a time.
+    pub(super) fn counted_at(&self, time: Timestamp) -> bool {
+        self.window.is_none_or(|window| window.contains(time))
+    }
 }
 
 /// Where a trust root comes from.
@@ -67,19 +100,32 @@ impl TrustRoot {
 
     fn read(bytes: &[u8], origin: Origin) -> Result<Self, RootError> {
         let text = std::str::from_utf8(bytes).map_err(|_| RootError::NotUtf8)?;
-        let root = sigstore_trust_root::TrustedRoot::from_json(text)
+        let mut root = sigstore_trust_root::TrustedRoot::from_json(text)
             .map_err(|error| RootError::Shape(error.to_string()))?;
         if !root.media_type.starts_with(MEDIA_TYPE) {
             return Err(RootError::Shape(format!("its `mediaType` is not `{MEDIA_TYPE}…`")));
         }
-        let verifier =
-            Verifier::new(&root).map_err(|error| RootError::Unusable(error.to_string()))?;
+        for authority in &mut root.certificate_authorities {
+            authority.valid_for = narrowed(authority.valid_for, &authority.cert_chain)?;
+        }
+        for authority in &mut root.timestamp_authorities {
+            authority.valid_for = narrowed(authority.valid_for, &authority.cert_chain)?;
+        }
+        let unusable = |error: &dyn fmt::Display| RootError::Unusable(error.to_string());
+        let verifier = Verifier::new(&root).map_err(|error| unusable(&error))?;
+        let mut logs = Vec::new();
+        for log in &root.tlogs {
+            let key = VerificationKey::from_spki(&log.public_key.raw_bytes)
+                .map_err(|error| unusable(&error))?;
+            let (id, window) = (log.log_id.key_id.clone(), log.public_key.valid_for);
+            logs.push(Log { id, key, window });
+        }
         Ok(Self {
             verifier: Arc::new(verifier),
             digest: Digest::of(bytes),
             origin,
+            logs: Arc::new(logs),
             has_ct_logs: !root.ctlogs.is_empty(),
-            has_logs: !root.tlogs.is_empty(),
             has_timestamps: !root.timestamp_authorities.is_empty(),
         })
     }
@@ -115,13 +161,52 @@ impl TrustRoot {
 
     /// Whether it lists transparency logs; then a bundle must be in one.
     pub fn has_logs(&self) -> bool {
-        self.has_logs
+        !self.logs.is_empty()
+    }
+
+    /// The log of that name.
+    pub(super) fn log(&self, id: &LogKeyId) -> Option<&Log> {
+        self.logs.iter().find(|log| log.id == *id)
     }
 
     /// Whether it lists timestamp authorities.
     pub fn has_timestamps(&self) -> bool {
         self.has_timestamps
     }
+}
+
+/// The part of an authority's window in which every certificate of its chain is
+/// valid.
+fn narrowed(window: Option<TimeRange>, chain: &CertChain) -> Result<Option<TimeRange>, RootError> {
+    let mut narrow = window;
+    for certificate in &chain.certificates {
+        let valid = validity(certificate.raw_bytes.as_bytes())?;
+        narrow = Some(match narrow {
+            None => valid,
+            Some(window) => TimeRange {
+                start: window.start.max(valid.start),
+                end: [window.end, valid.end].into_iter().flatten().min(),
+            },
+        });
+    }
+    if let Some(TimeRange { start, end: Some(end) }) = narrow
+        && end < start
+    {
+        let why = "an authority has certificates that are never valid together within its window";
+        return Err(RootError::Unusable(why.into()));
+    }
+    Ok(narrow)
+}
+
+/// From when until when a certificate is valid.
+fn validity(der: &[u8]) -> Result<TimeRange, RootError> {
+    let unusable = |why: String| RootError::Unusable(format!("an authority's certificate: {why}"));
+    let certificate = Certificate::from_der(der).map_err(|error| unusable(error.to_string()))?;
+    let time = |time: Time| {
+        Timestamp::try_from(time.to_system_time()).map_err(|error| unusable(error.to_string()))
+    };
+    let validity = certificate.tbs_certificate.validity;
+    Ok(TimeRange { start: time(validity.not_before)?, end: Some(time(validity.not_after)?) })
 }
 
 impl fmt::Debug for TrustRoot {

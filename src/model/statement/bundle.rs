@@ -11,7 +11,7 @@ use sigstore_types::{
     SignatureBytes, SignatureContent, VerificationMaterial, bundle::VerificationMaterialContent,
 };
 
-use super::attachment::Legacy;
+use super::{attachment::Legacy, json, legacy};
 use crate::model::artifact::media;
 
 /// What is read of a bundle or an envelope: an unverified signature over an
@@ -79,8 +79,7 @@ pub fn write(
 /// # Errors
 /// [`BundleError`] when it is no bundle of version 0.3 with a DSSE envelope.
 pub fn read(bytes: &[u8]) -> Result<(Signed, Option<Bundle>), BundleError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Shape("it is not UTF-8"))?;
-    let bundle = Bundle::from_json(text)?;
+    let bundle = parse(bytes)?;
     if bundle.media_type != MediaType::Bundle0_3 {
         return Err(BundleError::Shape("its version is older than 0.3"));
     }
@@ -100,8 +99,22 @@ pub fn read(bytes: &[u8]) -> Result<(Signed, Option<Bundle>), BundleError> {
     Ok((signed, Some(bundle)))
 }
 
+/// Parses a bundle of any version; what is in it is not looked at. One with a
+/// duplicate key, which two readers may read differently, is refused.
+///
+/// # Errors
+/// [`BundleError`] when it is no bundle.
+pub fn parse(bytes: &[u8]) -> Result<Bundle, BundleError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Shape("it is not UTF-8"))?;
+    json::check(bytes)?;
+    Ok(Bundle::from_json(text)?)
+}
+
 /// Reads a bare DSSE envelope, as cosign 2 stores attestations, and makes the
 /// bundle that it would be of what stands beside it.
+///
+/// What stands beside an envelope without a certificate tells the time at most:
+/// when it cannot be read, it tells nothing.
 ///
 /// # Errors
 /// As [`read`].
@@ -109,21 +122,18 @@ pub fn read_envelope(
     bytes: &[u8],
     legacy: &Legacy,
 ) -> Result<(Signed, Option<Bundle>), BundleError> {
+    let bundle = match legacy::of_envelope(bytes, legacy) {
+        Err(_) if legacy.certificate.is_none() => legacy::of_envelope(bytes, &Legacy::default()),
+        bundle => bundle,
+    }?;
     let material = match legacy.certificate {
         Some(_) => Material::Certificate,
         None => Material::Key { hint: String::new() },
     };
-    Ok((signed(serde_json::from_slice(bytes)?, material)?, None))
-}
-
-/// The bundle that a legacy signature over `payload` would be.
-///
-/// # Errors
-/// [`BundleError`] when what stands beside it is no certificate, log entry or
-/// timestamp.
-pub fn of_legacy_signature(payload: &[u8], legacy: &Legacy) -> Result<Bundle, BundleError> {
-    let _ = (payload, legacy);
-    Err(BundleError::Shape("a legacy signature with a certificate"))
+    let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+        return Err(BundleError::Shape("it is no DSSE envelope"));
+    };
+    Ok((signed(envelope.clone(), material)?, Some(bundle)))
 }
 
 fn signed(envelope: DsseEnvelope, material: Material) -> Result<Signed, BundleError> {
@@ -145,9 +155,9 @@ pub enum BundleError {
     /// The `sigstore-types` crate refuses it.
     #[error("not a Sigstore bundle: {0}")]
     Sigstore(#[from] sigstore_types::Error),
-    /// The envelope is not JSON of that shape.
-    #[error("not a DSSE envelope: {0}")]
-    Envelope(#[from] serde_json::Error),
+    /// Not JSON of that shape.
+    #[error("not a bundle, envelope or log entry: {0}")]
+    Json(#[from] serde_json::Error),
     /// A bundle of another kind.
     #[error("not a bundle that counts: {0}")]
     Shape(&'static str),

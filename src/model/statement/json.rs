@@ -4,7 +4,7 @@
 //! Two parsers that disagree about a duplicate key disagree about what was
 //! signed, so a document with one is refused rather than read.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -18,6 +18,75 @@ use crate::model::text::brief;
 /// parser.
 pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
+}
+
+/// That a document is one [`parse`] would take, without keeping it: for a parser
+/// of another crate that does not refuse what is refused here.
+///
+/// # Errors
+/// As [`parse`].
+pub fn check(bytes: &[u8]) -> Result<(), serde_json::Error> {
+    serde_json::from_slice::<Checked>(bytes).map(|Checked| ())
+}
+
+/// A value that was looked at and not kept.
+struct Checked;
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CheckedVisitor)
+    }
+}
+
+struct CheckedVisitor;
+
+impl<'de> Visitor<'de> for CheckedVisitor {
+    type Value = Checked;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_unit<E>(self) -> Result<Checked, E> {
+        Ok(Checked)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Checked, A::Error> {
+        while let Some(Checked) = items.next_element()? {}
+        Ok(Checked)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Checked, A::Error> {
+        let mut keys = BTreeSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if keys.contains(&key) {
+                return Err(de::Error::custom(format_args!("duplicate key `{}`", brief(&key))));
+            }
+            keys.insert(key);
+            let Checked = entries.next_value()?;
+        }
+        Ok(Checked)
+    }
 }
 
 /// A value whose objects were seen to have distinct keys.
@@ -96,6 +165,7 @@ mod tests {
     fn reads_what_is_valid() {
         let value = parse(br#"{"a":[1,-2,0.5,"x",null,true],"b":{}}"#).unwrap();
         assert_eq!(value.to_string(), r#"{"a":[1,-2,0.5,"x",null,true],"b":{}}"#);
+        assert!(check(value.to_string().as_bytes()).is_ok());
     }
 
     #[test]
@@ -108,7 +178,9 @@ mod tests {
         ] {
             let error = parse(bad.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(part), "{bad}: {error}");
+            assert_eq!(check(bad.as_bytes()).unwrap_err().to_string(), error);
         }
-        assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+        let deep = "[".repeat(100_000);
+        assert!(parse(deep.as_bytes()).is_err() && check(deep.as_bytes()).is_err());
     }
 }

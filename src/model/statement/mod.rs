@@ -8,9 +8,11 @@
 //! Nothing here verifies anything; a statement that was checked is
 //! [`super::evidence`].
 
+pub mod assemble;
 pub mod attachment;
 pub mod bundle;
 pub mod intoto;
 pub mod json;
+pub mod legacy;
 pub mod provenance;
 pub mod simple_signing;
