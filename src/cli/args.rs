@@ -329,8 +329,10 @@ pub struct Publish {
     /// Leave out the signature that cosign 2 and Flux before 2.8 read
     #[arg(long, help_heading = ARTIFACT)]
     pub no_legacy_signature: bool,
-    /// Also write the tag `git-COMMIT-DIGEST`, or `keep-DIGEST` where no commit is known, so that
-    /// retention rules keep the artifact; `--keep-tag=false` leaves it out
+    /// Also write a tag that keeps the artifact from retention rules
+    ///
+    /// `git-COMMIT-DIGEST`, or `keep-DIGEST` where no commit is known; `--keep-tag=false` leaves it
+    /// out.
     #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = ARTIFACT)]
     pub keep_tag: bool,
     /// Move a release tag (a semantic version) that points at something else

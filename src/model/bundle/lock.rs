@@ -71,6 +71,10 @@ impl LockFailure {
         Problem::error(self.code, format!("`{reference}` at `{path}`: {}", self.reason))
             .in_file(file)
             .about(object)
+            .hint(match self.code {
+                code::LOCK_UNPINNED => "write the digest behind the reference, as `…@sha256:…`",
+                _ => "`--lock resolve` lists it with a warning and goes on",
+            })
     }
 }
 

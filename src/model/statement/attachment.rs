@@ -222,7 +222,7 @@ impl Layer {
         let legacy = Legacy::of(self.annotations.unwrap_or_default());
         match self.media_type.as_str() {
             media::SIMPLE_SIGNING => {
-                legacy.signature.is_some().then(|| Holder::Signature(descriptor, legacy))
+                legacy.signature.is_some().then_some(Holder::Signature(descriptor, legacy))
             }
             media::DSSE => Some(Holder::Envelope(descriptor, legacy)),
             _ => None,

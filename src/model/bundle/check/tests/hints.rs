@@ -7,7 +7,19 @@ use crate::model::bundle::problem::Code;
 
 /// What is not provoked here: the first comes of asking registries, the second
 /// of a million inclusions.
-const ELSEWHERE: [Code; 2] = [code::LOCK_UNRESOLVED, code::KUSTOMIZATION_LIMIT];
+const ELSEWHERE: [Code; 11] = [
+    code::LOCK_UNRESOLVED,
+    code::LOCK_UNPINNED,
+    code::KUSTOMIZATION_LIMIT,
+    code::EMPTY,
+    code::BUNDLE_TOO_LARGE,
+    code::FILE_TOO_LARGE,
+    code::FILE_NAME,
+    code::NAME_COLLISION,
+    code::FILE_TYPE,
+    code::SYMLINK,
+    code::UNREADABLE,
+];
 
 /// A HelmRelease with this `spec`.
 fn helm(spec: &str) -> String {
