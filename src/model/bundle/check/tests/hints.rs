@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::model::bundle::problem::Code;
 
-/// What is not provoked here: the first comes of asking registries, the second
-/// of a million inclusions.
+/// What is not provoked here: it comes of asking registries, of a million
+/// inclusions, or of what is found on disk before anything is parsed.
 const ELSEWHERE: [Code; 11] = [
     code::LOCK_UNRESOLVED,
     code::LOCK_UNPINNED,
