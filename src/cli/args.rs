@@ -335,9 +335,10 @@ pub struct Publish {
     /// Leave out the signature that cosign 2 and Flux before 2.8 read
     #[arg(long, help_heading = ARTIFACT)]
     pub no_legacy_signature: bool,
-    /// Also write `git-COMMIT-DIGEST` (`keep-DIGEST` without a commit) against retention rules
+    /// Also write a tag that keeps the artifact from retention rules
     ///
-    /// Rules that delete untagged manifests then keep what runs; `--keep-tag=false` leaves it out.
+    /// `git-COMMIT-DIGEST`, or `keep-DIGEST` where no commit is known; `--keep-tag=false` leaves it
+    /// out.
     #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = ARTIFACT)]
     pub keep_tag: bool,
     /// Move a release tag (a semantic version) that points at something else

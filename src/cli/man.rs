@@ -35,19 +35,26 @@ pub(super) fn run(dir: &Path, printer: &Printer) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A page for the program and one for each verb; the names of the files.
+/// A page for the program, each verb and what a verb has below it; the names of
+/// the files.
 fn write(dir: &Path) -> io::Result<Vec<String>> {
     // A page says everything; what `-h` leaves out has no text otherwise.
     let mut program = args::command()
         .disable_help_subcommand(true)
         .mut_subcommands(|verb| verb.mut_args(|argument| argument.hide_short_help(false)));
     program.build();
-    let name = program.get_name().to_owned();
-    let mut verbs: Vec<clap::Command> = program.get_subcommands().cloned().collect();
-    for verb in &mut verbs {
-        *verb = verb.clone().display_name(format!("{name}-{}", verb.get_name()));
+    let mut pages = Vec::new();
+    let mut rest = vec![program.display_name("sluicegate")];
+    while let Some(command) = rest.pop() {
+        let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+        let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+        rest.extend(
+            below.map(|below| below.clone().display_name(format!("{name}-{}", below.get_name()))),
+        );
+        pages.push(page(dir, command)?);
     }
-    [program].into_iter().chain(verbs).map(|command| page(dir, command)).collect()
+    pages.sort();
+    Ok(pages)
 }
 
 fn page(dir: &Path, command: clap::Command) -> io::Result<String> {

@@ -113,10 +113,10 @@ mod tests {
     #[test]
     fn the_words_are_one_line_and_a_hint() {
         let refused = args::command()
-            .try_get_matches_from(["sluicegate", "insepct", "x"])
+            .try_get_matches_from(["sluicegate", "inspct", "x"])
             .expect_err("refused");
         let said = error(&refused, None);
-        assert_eq!(said.to_string(), "unrecognized subcommand 'insepct'");
+        assert_eq!(said.to_string(), "unrecognized subcommand 'inspct'");
         assert_eq!(
             said.hint().as_deref(),
             Some("a similar subcommand exists: 'inspect'; `--help` says more")

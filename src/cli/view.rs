@@ -257,7 +257,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 /// How wide a line of text is where words can be wrapped.
 const WIDTH: usize = 100;
 
-/// Words in lines of at most [`WIDTH`] characters, as far as they are not longer
+/// Words in lines of at most a hundred characters, as far as they are not longer
 /// themselves; each line but the first begins with `indent`, as the text before
 /// the first is as wide.
 pub fn wrapped(text: &str, indent: &str) -> String {

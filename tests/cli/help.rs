@@ -119,10 +119,11 @@ fn man_pages_are_written() {
     let shop = Shop::new();
     std::fs::create_dir(shop.path("man")).unwrap();
     let view = shop.run(&["man", "man", "-o", "json"]).ok().json();
-    // The program itself, and `policy`, whose own verbs have examples.
-    assert_eq!(view["pages"].as_array().unwrap().len(), VERBS.len() + 2, "{view}");
+    let pages = view["pages"].as_array().unwrap();
+    assert!(pages.len() > VERBS.len() && pages.contains(&"sluicegate.1".into()), "{view}");
     let text = shop.run(&["man", "man"]).ok().out;
-    assert_eq!(text, format!("{} man pages in man\n", VERBS.len() + 2));
+    assert_eq!(text, format!("{} man pages in man\n", pages.len()));
+    assert_eq!(std::fs::read_dir(shop.path("man")).unwrap().count(), pages.len());
     for verb in VERBS {
         let page = shop.path(&format!("man/sluicegate-{verb}.1"));
         assert!(std::fs::read_to_string(&page).unwrap().contains(verb), "{}", page.display());
@@ -131,9 +132,9 @@ fn man_pages_are_written() {
     for text in ["The largest manifest that is parsed", "Trust these certificate", "COSIGN"] {
         assert!(page.contains(text), "`{text}` is in no man page");
     }
-    let page = std::fs::read_to_string(shop.path("man/sluicegate-verify.1")).unwrap();
-    let synopsis = page.lines().find(|line| line.starts_with("\\fBsluicegate verify")).unwrap();
-    assert!(synopsis.contains("[\\fB\\-\\-key\\fR]"), "{synopsis}");
+    let page = std::fs::read_to_string(shop.path("man/sluicegate-attest.1")).unwrap();
+    let synopsis = page.lines().find(|line| line.starts_with("\\fBsluicegate attest")).unwrap();
+    assert!(synopsis.contains("\\fB\\-\\-type\\fR \\fIURI\\fR"), "{synopsis}");
     assert!(!synopsis.contains("<\\fB"), "{synopsis}");
     let run = shop.run(&["man", "nowhere"]);
     assert_eq!(run.code, 2);

@@ -98,7 +98,7 @@ async fn targets_that_are_not_free_are_refused_before_any_download() {
         ("full", "is a directory that is not empty"),
         ("file", "is not a directory"),
         ("dangling", "is not a directory"),
-        ("missing/out", "is in a directory that does not exist"),
+        ("missing/out", "would be in a directory that does not exist"),
     ] {
         let error = Target::check(&root.path().join(target)).expect_err(target).to_string();
         assert!(error.contains(fault), "{error}");
