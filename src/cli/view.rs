@@ -251,6 +251,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("sign", schema_for!(super::sign::View)),
         ("attest", schema_for!(super::sign::View)),
         ("man", schema_for!(super::man::View)),
+        ("evidence", schema_for!(crate::api::evidence_file::EvidenceFile)),
     ]
 }
 

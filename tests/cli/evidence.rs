@@ -25,6 +25,8 @@ fn exported() -> (Shop, String) {
     let digest = policy(&shop);
     let export = ["verify", ARTIFACT, "--policy", "policy.yaml", "--export", "shop.evidence"];
     shop.run(&export).ok();
+    let file = fs::read(shop.path("shop.evidence")).unwrap();
+    super::formats::keeps_to("evidence", &serde_json::from_slice(&file).unwrap());
     fs::remove_dir_all(shop.path("registry")).unwrap();
     (shop, digest)
 }

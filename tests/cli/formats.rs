@@ -23,7 +23,7 @@ fn schemas_equal_the_code() {
 
 /// Judges output by the schema of `name`.
 #[track_caller]
-fn keeps_to(name: &str, value: &Value) {
+pub(super) fn keeps_to(name: &str, value: &Value) {
     let path = root().join(format!("schemas/{name}.schema.json"));
     let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
