@@ -31,8 +31,14 @@ fn stopped(mut child: Child, signal: &str, limit: Duration) {
     assert!(start.elapsed() < limit, "{signal}: it took {:?}", start.elapsed());
 }
 
-fn start(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+/// Starts a command that heeds signals, even where whoever runs the tests ignores
+/// them and so would every child.
+fn start(command: &Command) -> Child {
+    let mut fresh = Command::new("env");
+    fresh.arg("--default-signal=INT,TERM,HUP").arg(command.get_program()).args(command.get_args());
+    fresh.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    fresh.current_dir(command.get_current_dir().unwrap());
+    fresh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until a name that starts with `prefix` is in `dir`.
