@@ -14,6 +14,7 @@ use crate::model::{
 
 pub mod demands;
 
+use super::keys::IdentityToken;
 use demands::{Demands, PolicyVerb};
 
 /// Makes an OCI registry a source of truth a cluster can trust.
@@ -185,6 +186,15 @@ pub enum Verb {
   sluicegate verify-bundle --bundle a.sigstore.json --certificate-identity jane@example.com \\
       --certificate-oidc-issuer https://accounts.google.com sha256:…")]
     VerifyBundle(VerifyBundle),
+    /// Sign one file as a Sigstore bundle with an identity token
+    ///
+    /// For conformance tests and CI only: others on the machine can see the token while this runs.
+    /// `sign`, `attest` and `publish` take it from the environment or from a file. Nothing is
+    /// written unless what was signed verifies.
+    #[command(after_long_help = "Examples:
+  sluicegate sign-bundle --identity-token \"$TOKEN\" --bundle a.sigstore.json a.txt
+  sluicegate sign-bundle --in-toto --identity-token \"$TOKEN\" --bundle a.sigstore.json a.intoto.json")]
+    SignBundle(SignBundle),
     /// Print a completion script
     #[command(after_long_help = "Examples:
   sluicegate completions bash > /etc/bash_completion.d/sluicegate")]
@@ -563,6 +573,36 @@ pub struct VerifyBundle {
     /// What was signed, or the subject of the statement: a file or its digest, `sha256:…`
     #[arg(value_name = "FILE_OR_DIGEST")]
     pub artifact: String,
+}
+
+/// `sign-bundle`.
+#[derive(Debug, Args)]
+pub struct SignBundle {
+    /// Use Sigstore's staging instance instead of its public good one
+    #[arg(long)]
+    pub staging: bool,
+    /// The file is an in-toto statement: sign it in an envelope (DSSE)
+    #[arg(long)]
+    pub in_toto: bool,
+    /// The OIDC token to sign with; for conformance tests and CI only, since others on the machine
+    /// can see it
+    #[arg(long, value_name = "TOKEN")]
+    pub identity_token: IdentityToken,
+    /// Where to write the bundle; one that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub bundle: PathBuf,
+    /// Who must vouch for what is signed: a `trusted_root.json`
+    #[arg(long, value_name = "FILE")]
+    pub trusted_root: Option<PathBuf>,
+    /// The services to sign with: a `signing_config.json`
+    #[arg(long, value_name = "FILE")]
+    pub signing_config: Option<PathBuf>,
+    /// How long one request may take, with its retries
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+    /// What to sign
+    #[arg(value_name = "FILE")]
+    pub artifact: PathBuf,
 }
 
 /// How registries are reached.

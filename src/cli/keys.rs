@@ -2,9 +2,11 @@
 //! environment.
 
 use std::{
+    convert::Infallible,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -14,6 +16,7 @@ use crate::{
     edge::{
         clock,
         keyless::{TimestampAuthority, http::Http, identity},
+        secret::Secret,
         signer::{self, Loaded, SignerError, SigningKey},
         terminal,
     },
@@ -25,7 +28,7 @@ use crate::{
         evidence::{
             key::PublicKey,
             root::{EMBEDDED_AT, TrustRoot},
-            services::{self, Services},
+            services::{self as known, Services},
         },
         source::ci::Ci,
     },
@@ -119,7 +122,7 @@ impl Given {
         let root = self.keyless.trusted_root.as_deref().map(given_root).transpose()?;
         let authority = match &self.keyless.timestamp_url {
             Some(url) => {
-                let url = services::url(url).map_err(|error| {
+                let url = known::url(url).map_err(|error| {
                     let hint = "give the URL of an RFC 3161 service";
                     Error::usage(format!("`--timestamp-url`: {error}"), hint)
                 })?;
@@ -139,27 +142,58 @@ impl Given {
     }
 
     fn identity(self, printer: &Printer) -> Result<Signers> {
-        let now = clock::now();
         let identity = identity::Source::find(self.keyless.identity_token_file.as_deref())?;
         let root = match &self.keyless.trusted_root {
             Some(file) => given_root(file)?,
             None => public_good_root(printer)?,
         };
-        let services = match &self.keyless.signing_config {
-            Some(file) => Services::choose(&read(file, "signing configuration")?, now),
-            None => Services::public_good(now),
-        };
-        let services = services.map_err(|error| {
-            let named = self.keyless.signing_config.as_deref().unwrap_or(Path::new("(embedded)"));
-            Error::usage(
-                format!("cannot use the signing configuration `{}`: {error}", named.display()),
-                "give a `signing_config.json` (v0.2) with `--signing-config`",
-            )
-        })?;
+        let services = services(self.keyless.signing_config.as_deref(), false)?;
         let ci = Ci::recognise(&context::environment());
         let http = self.http()?;
         Ok(Signers::keyless(Keyless { http, services, root, identity, ci }))
     }
+}
+
+/// A token that was typed. It is shown nowhere.
+#[derive(Debug, Clone)]
+pub struct IdentityToken(Secret);
+
+impl FromStr for IdentityToken {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(Secret::new(text)))
+    }
+}
+
+impl IdentityToken {
+    /// What signing with it takes.
+    ///
+    /// # Errors
+    /// [`Error::Keyless`].
+    pub fn session(self, timeout: Duration) -> Result<(Http, identity::Source)> {
+        Ok((Http::new(None, timeout)?, identity::Source::Given(self.0)))
+    }
+}
+
+/// The services of a signing configuration, or else of an embedded one.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn services(file: Option<&Path>, staging: bool) -> Result<Services> {
+    let now = clock::now();
+    let services = match (file, staging) {
+        (Some(file), _) => Services::choose(&read(file, "signing configuration")?, now),
+        (None, true) => Services::staging(now),
+        (None, false) => Services::public_good(now),
+    };
+    services.map_err(|error| {
+        let named = file.unwrap_or(Path::new("(embedded)"));
+        Error::usage(
+            format!("cannot use the signing configuration `{}`: {error}", named.display()),
+            "give a `signing_config.json` (v0.2) with `--signing-config`",
+        )
+    })
 }
 
 fn given_root(file: &Path) -> Result<TrustRoot> {

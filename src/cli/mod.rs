@@ -38,6 +38,7 @@ pub mod policy;
 mod publish;
 mod pull;
 mod sign;
+mod sign_bundle;
 mod stdin;
 mod usage;
 mod verify;
@@ -76,6 +77,7 @@ fn dispatch(verb: Verb, printer: &Printer) -> Result<ExitCode, Error> {
         Verb::Sign(args) => block_on(sign::run(args, printer), printer),
         Verb::Attest(args) => block_on(attest::run(args, printer), printer),
         Verb::VerifyBundle(args) => verify_bundle::run(&args, printer),
+        Verb::SignBundle(args) => block_on(sign_bundle::run(args, printer), printer),
         Verb::Policy { verb } => match verb {
             PolicyVerb::Check(args) => policy::check::run(&args, printer),
             PolicyVerb::Init(args) => block_on(policy::init::run(args, printer), printer),
@@ -110,6 +112,7 @@ impl Verb {
                 PolicyVerb::Test(_) => "policy test",
             },
             Verb::VerifyBundle(_) => "verify-bundle",
+            Verb::SignBundle(_) => "sign-bundle",
             Verb::Completions { .. } => "completions",
             Verb::Man { .. } => "man",
         }
@@ -135,7 +138,10 @@ fn stdin_readers(verb: &Verb) -> Vec<&'static str> {
             PolicyVerb::Init(args) => (None, None, Some(&args.registry)),
             PolicyVerb::Test(args) => (None, None, Some(&args.registry)),
         },
-        Verb::VerifyBundle(_) | Verb::Completions { .. } | Verb::Man { .. } => (None, None, None),
+        Verb::VerifyBundle(_)
+        | Verb::SignBundle(_)
+        | Verb::Completions { .. }
+        | Verb::Man { .. } => (None, None, None),
     };
     let readers = [
         ("`-`", path.is_some_and(|path| path.as_os_str() == "-")),

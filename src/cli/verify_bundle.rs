@@ -48,12 +48,12 @@ pub struct View {
 
 pub(super) fn run(args: &VerifyBundle, printer: &Printer) -> Result<ExitCode> {
     let bundle = read(&args.bundle, "the bundle", MAX_DOCUMENT)?;
-    let root = root(args)?;
+    let root = root(args.trusted_root.as_deref(), args.staging)?;
     let key = args.key.as_deref().map(key).transpose()?;
     let checked = match digest(&args.artifact) {
         Some(digest) => file::check(&root, key.as_ref(), &bundle, Artifact::Digest(&digest)),
         None => {
-            let bytes = read(Path::new(&args.artifact), "the artifact", MAX_ARTIFACT)?;
+            let bytes = artifact(Path::new(&args.artifact))?;
             file::check(&root, key.as_ref(), &bundle, Artifact::Bytes(&bytes))
         }
     };
@@ -111,8 +111,14 @@ fn key(reference: &str) -> Result<PublicKey> {
     }
 }
 
-fn root(args: &VerifyBundle) -> Result<TrustRoot> {
-    let (name, root) = match (&args.trusted_root, args.staging) {
+/// The artifact, which is a file.
+pub(super) fn artifact(path: &Path) -> Result<Vec<u8>> {
+    read(path, "the artifact", MAX_ARTIFACT)
+}
+
+/// The trust root of a file, or else an embedded one.
+pub(super) fn root(trusted_root: Option<&Path>, staging: bool) -> Result<TrustRoot> {
+    let (name, root) = match (trusted_root, staging) {
         (Some(path), _) => {
             let bytes = read(path, "the trusted root", MAX_DOCUMENT)?;
             (path.display().to_string(), TrustRoot::parse(&bytes))

@@ -242,6 +242,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("publish", schema_for!(super::publish::View)),
         ("verify", schema_for!(super::verify::View)),
         ("verify-bundle", schema_for!(super::verify_bundle::View)),
+        ("sign-bundle", schema_for!(super::sign_bundle::View)),
         ("inspect", schema_for!(super::inspect::View)),
         ("policy-check", schema_for!(super::policy::check::View)),
         ("policy-init", schema_for!(super::policy::init::View)),

@@ -7,11 +7,11 @@
 use std::{
     cmp::Reverse,
     ffi::OsStr,
-    fs::{self, DirBuilder, DirEntry, File, FileType, Metadata, OpenOptions},
-    io::{self, Read as _},
+    fs::{self, DirBuilder, DirEntry, File, FileType, Metadata, OpenOptions, Permissions},
+    io::{self, Read as _, Write as _},
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
 };
@@ -102,6 +102,52 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// When it cannot be created.
 pub fn temporary() -> io::Result<NamedTempFile> {
     scratch::track(|| NamedTempFile::with_prefix("sluicegate-"), NamedTempFile::path)
+}
+
+/// A file that will stand in the place of another, complete or not at all; gone
+/// when dropped before.
+#[derive(Debug)]
+pub struct Replacement {
+    temp: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Replacement {
+    /// Makes it beside `target`, which is thereby known to be writable. What is
+    /// there already must be a file: a link or a device would be replaced by one.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        match fs::symlink_metadata(target) {
+            Ok(found) if !found.is_file() => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it exists and is no file",
+                ));
+            }
+            _ => {}
+        }
+        let dir = match target.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".sluicegate-").permissions(Permissions::from_mode(0o666));
+        let temp = scratch::track(|| builder.tempfile_in(dir), |temp| temp.path())?;
+        Ok(Self { temp, target: target.to_owned() })
+    }
+
+    /// Fills it and puts it in its place.
+    ///
+    /// # Errors
+    /// When it cannot; the target is then as it was.
+    pub fn commit(mut self, bytes: &[u8]) -> io::Result<()> {
+        self.temp.as_file_mut().write_all(bytes)?;
+        self.temp.as_file().sync_all()?;
+        let Self { temp, target } = self;
+        scratch::make(|| temp.persist(&target).map(drop).map_err(|error| error.error))
+    }
 }
 
 /// The directories that the walk is in.

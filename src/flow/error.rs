@@ -63,7 +63,7 @@ pub enum Error {
         source: Mismatch,
     },
     /// What was signed does not verify.
-    #[error("what was signed does not verify, so nothing was pushed: {why}")]
+    #[error("what was signed does not verify, so nothing was pushed or written: {why}")]
     Unproven {
         /// Why.
         why: String,
@@ -399,12 +399,13 @@ fn keyless_hint(error: &KeylessError) -> &'static str {
         }
         KeylessError::Helper { .. } => "look at that program's own log",
         KeylessError::Setup(_) => "check `--ca-file` and the proxy variables",
-        KeylessError::Down { .. } => "nothing was pushed; try again later",
+        KeylessError::Down { .. } => "nothing was pushed or written; try again later",
         KeylessError::Refused { service: Service::Authority, .. } => {
-            "nothing was pushed; check that this Fulcio knows the token's issuer"
+            "nothing was pushed or written; check that this Fulcio knows the token's issuer"
         }
         KeylessError::Refused { .. } | KeylessError::Answer { .. } => {
-            "nothing was pushed; check the URLs of `--signing-config` or `--timestamp-url`"
+            "nothing was pushed or written; check the URLs of `--signing-config` or \
+             `--timestamp-url`"
         }
         KeylessError::Crypto => "this is a defect of sluicegate; please report it",
     }

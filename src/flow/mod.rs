@@ -20,4 +20,5 @@ pub mod publish;
 pub mod pull;
 pub mod seal;
 pub mod sign;
+pub mod sign_bundle;
 pub mod verify;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     edge::{
-        keyless::{Session, TimestampAuthority, http::Http, identity},
+        keyless::{Session, TimestampAuthority, What, http::Http, identity},
         signer::SigningKey,
     },
     model::{
@@ -90,7 +90,7 @@ impl Signer {
                 assemble::assemble(envelope, by, Vec::new(), stamps)
                     .map_err(|error| Error::Internal(error.to_string()))
             }
-            Self::Keyless(session) => Ok(session.sign(payload).await?),
+            Self::Keyless(session) => Ok(session.sign(What::Statement(payload)).await?),
         }
     }
 }

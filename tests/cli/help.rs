@@ -2,7 +2,7 @@
 
 use super::Shop;
 
-pub(super) const VERBS: [&str; 12] = [
+pub(super) const VERBS: [&str; 13] = [
     "keygen",
     "check",
     "publish",
@@ -13,6 +13,7 @@ pub(super) const VERBS: [&str; 12] = [
     "sign",
     "attest",
     "verify-bundle",
+    "sign-bundle",
     "completions",
     "man",
 ];

@@ -322,3 +322,54 @@ fn a_timestamp_that_answers_nothing_is_refused() {
         fails(&shop, &mut shop.command(&command), code, &["the timestamp authority", part]);
     }
 }
+
+/// `sign-bundle` as the conformance protocol types it, where it cannot come
+/// about: the token is not shown, and no bundle is there afterwards.
+#[test]
+fn no_bundle_is_written_and_its_token_is_not_shown() {
+    let shop = Shop::new();
+    shop.write("a.txt", "what is signed");
+    // It repeats what it was sent, the token among it.
+    let (url, asked) = service(|text| Some(answer("400 Bad Request", "", text)));
+    let forever = json!({"start": "2020-01-01T00:00:00Z"});
+    let part = |url: &str, version: u32| json!([{"url": url, "majorApiVersion": version, "validFor": forever, "operator": "x"}]);
+    let config = json!({
+        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+        "caUrls": part(&url, 1), "rekorTlogUrls": part(&url, 1),
+        "rekorTlogConfig": {"selector": "ANY"}, "tsaUrls": part(&url, 1),
+        "tsaConfig": {"selector": "ANY"},
+    });
+    shop.write("services.json", &config.to_string());
+    let sign = |token: &str, more: &[&str]| {
+        let flags = ["sign-bundle", "--identity-token", token, "--bundle", "b.json"];
+        let services = ["--signing-config", "services.json", "-o", "json"];
+        let run = shop.run(&[&flags[..], &services, more].concat());
+        for part in token.split('.').filter(|part| part.len() > 8) {
+            assert!(!run.out.contains(part) && !run.err.contains(part), "{}{}", run.out, run.err);
+        }
+        assert!(!shop.path("b.json").exists());
+        run
+    };
+    let good = token(|_| {});
+    let expired = token(|payload| payload["exp"] = 1_000_000_000.into());
+    for (token, more, said) in [
+        (&expired, &["a.txt"][..], "it expired"),
+        (&"nothing-like-it".to_owned(), &["a.txt"], "`--identity-token`"),
+        (&good, &["nowhere.txt"], "cannot read the artifact"),
+        (&good, &["--in-toto", "a.txt"], "cannot be signed as a statement"),
+        (&good, &["--trusted-root", "a.txt", "a.txt"], "the trusted root `a.txt`"),
+        (&good, &["--bundle", "b.json", "a.txt"], "cannot be used multiple times"),
+        (&good, &[], "required arguments"),
+    ] {
+        let run = sign(token, more);
+        assert!(run.code == 2 && run.err.contains(said), "{more:?}: {} {}", run.code, run.err);
+        assert_eq!(run.json()["verb"], "sign-bundle");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "nobody was asked");
+    let refused = sign(&good, &["--staging", "--timeout", "5s", "a.txt"]);
+    assert!(refused.err.contains("the certificate authority (Fulcio)"), "{}", refused.err);
+    assert!(refused.err.contains("nothing was pushed or written"), "{}", refused.err);
+    assert_eq!((refused.code, asked.load(Ordering::SeqCst)), (2, 1));
+    let help = shop.run(&["sign-bundle", "--help"]).ok().out;
+    assert!(help.contains("For conformance tests and CI only"), "{help}");
+}

@@ -111,3 +111,26 @@ fn each_test_that_names_an_advisory_is_in_the_table() {
         functions.iter().filter(is_advisory).filter(|name| !named.contains(*name)).collect();
     assert!(missing.is_empty(), "docs/security.md does not name {missing:#?}");
 }
+
+/// The tables of what an attacker can do: `| attacker | tries | comes to | tests |`.
+#[test]
+fn each_outcome_for_an_attacker_is_shown_by_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/attacker.md")).unwrap();
+    let functions = functions();
+    let mut rows = 0;
+    for line in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [attacker, does, outcome, tests] = cells[..] else { panic!("four cells: {line}") };
+        if attacker == "attacker" {
+            continue;
+        }
+        rows += 1;
+        assert!(does.len() > 10 && outcome.len() > 7, "{line}");
+        let tests: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "nothing shows it: {line}");
+        for test in tests {
+            assert!(functions.contains(test), "{does}: there is no test `{test}`");
+        }
+    }
+    assert!(rows > 25, "only {rows} rows");
+}

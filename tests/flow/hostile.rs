@@ -425,3 +425,58 @@ fn parcel_of(made: attachment::Attachment) -> Parcel {
     parcel.bundles.push(made);
     parcel
 }
+
+/// The workflow of another repository of the same organisation says that it
+/// built this one: it is held to what its certificate says.
+#[tokio::test]
+async fn a_provenance_is_held_to_the_certificate_that_signed_it() {
+    let exactly = |text: &str| Matcher::Exact(text.to_owned());
+    let who =
+        Who::Identity { issuer: exactly(sigstore::ISSUER), subject: exactly(sigstore::SUBJECT) };
+    let policy =
+        Policy { root: by_identity().root, ..Policy::by(vec![SignerEntry::always(who)], true) };
+    let commit = "a".repeat(40);
+    let provenance = json!({
+        "buildDefinition": {
+            "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+            "externalParameters": {"workflow": {
+                "ref": "refs/heads/main", "repository": SOURCE, "path": "release.yml",
+            }},
+            "resolvedDependencies": [{
+                "uri": format!("git+{SOURCE}@refs/heads/main"), "digest": {"gitCommit": commit},
+            }],
+        },
+        "runDetails": {"builder": {"id": "https://github.com/actions/runner/github-hosted"}},
+    });
+    for (number, value, wanted) in [
+        (12, SOURCE.to_owned(), "accepted"),
+        (12, "https://git.example/acme/other".to_owned(), "rejected"),
+        (13, "b".repeat(40), "rejected"),
+        (14, "refs/heads/other".to_owned(), "rejected"),
+    ] {
+        let world = World::new(Config::default());
+        let subject = world.unsigned("x", Some("1.4.0"));
+        world.store_by(
+            &subject,
+            &INSTANCE.bundle(&plan(), &sigstore::By::Identity, &said(&subject.digest)),
+        );
+        let mut plan = plan();
+        for claim in &mut plan.claims {
+            match claim.0 {
+                same if same == number => claim.1.clone_from(&value),
+                12 => claim.1 = SOURCE.into(),
+                _ => {}
+            }
+        }
+        let kind_of = "https://slsa.dev/provenance/v1";
+        let payload = intoto::write(&subject.digest, None, kind_of, &provenance).unwrap();
+        let bundle = INSTANCE.bundle(&plan, &sigstore::By::Identity, &payload);
+        let made = attachment::referrer(&subject, bundle.to_string().into_bytes(), kind_of, "");
+        world.store(&subject, &bundles(vec![made.unwrap()]));
+        let judged = world.judged_by(policy.clone()).await.unwrap();
+        assert_eq!(kind(&judged), wanted, "{number}: {:?}", judged.verdict);
+        if let Kind::Rejected(reasons) = judged.verdict.kind() {
+            assert_eq!(reasons[0].code, "certificate-mismatch", "{number}: {reasons:?}");
+        }
+    }
+}

@@ -1,4 +1,8 @@
-use super::*;
+use super::{kind as kind_of, *};
+use sluicegate::model::policy::{
+    Demand, Obligation, StatementDemand,
+    rule::{Rule, test_result::TestResult},
+};
 
 /// Requests that are sent together must overlap, also on a busy machine.
 const LATENCY: Duration = Duration::from_millis(120);
@@ -64,6 +68,38 @@ async fn many_statements_take_no_more_round_trips_to_verify() {
         }
         world.registry.log().clear();
         assert_eq!(world.verdict(&world.at(":1.4.0")).await, "accepted");
+        assert!(world.registry.log().depth() <= 4, "{}", counted(&world));
+    }
+}
+
+/// Three obligations, each met by another statement, take no more than a
+/// signature does.
+#[tokio::test]
+async fn three_obligations_take_at_most_four() {
+    for world in worlds() {
+        let digest = world.publish().await.digest;
+        let manifest = world.registry.manifest(REPOSITORY, &digest).unwrap();
+        let subject = Descriptor::of(media::OCI_MANIFEST, &manifest);
+        let kind = "https://in-toto.io/attestation/test-result/v0.1";
+        let tested = statement(&subject, &world.bob, kind, &json!({"result": "PASSED"}));
+        world.store(&subject, &tested);
+        let mut policy = Policy::by_keys(vec![world.alice.public.clone()], true);
+        let by_bob = SignerEntry::always(Who::Keys(vec![world.bob.public.clone()]));
+        policy.require.push(Obligation {
+            name: "tested".into(),
+            demand: Demand::Statement(Box::new(StatementDemand {
+                rule: Rule::TestResult(TestResult::default()),
+                signers: vec![by_bob],
+                threshold: 1,
+                max_age: None,
+                conditions: Vec::new(),
+            })),
+        });
+        assert_eq!(policy.require.len(), 3);
+        world.registry.log().clear();
+        let judged = world.judged_by(policy).await.unwrap();
+        assert_eq!(kind_of(&judged), "accepted", "{:?}", judged.verdict);
+        assert!(judged.rulings.iter().all(|ruling| ruling.met));
         assert!(world.registry.log().depth() <= 4, "{}", counted(&world));
     }
 }

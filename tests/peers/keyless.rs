@@ -426,3 +426,127 @@ fn a_key_signs_with_a_time_that_somebody_vouches_for() {
     nothing_pushed(&world, "shop/other");
     world.ours(&[&publish(&place)[..], &stamp].concat()).ok();
 }
+
+/// `sign-bundle`, as the conformance protocol types it.
+fn sign_bundle(world: &World, token: &str, more: &[&str], file: &str) -> Run {
+    let (config, root) =
+        (sigstore().file("signing_config.json"), sigstore().file("trusted_root.json"));
+    let flags = ["--trusted-root", &root, "--signing-config", &config, "--bundle", "b.json"];
+    let command = [&["sign-bundle", "--identity-token", token][..], &flags, more, &[file]].concat();
+    token.split('.').fold(world.ours(&command), Run::hides)
+}
+
+/// What we say of the bundle, and what cosign says.
+fn verified_bundle(world: &World, verb: &[&str], subject: &str, file: &str) -> [Run; 2] {
+    let root = sigstore().file("trusted_root.json");
+    let issuer = sigstore().url("issuer");
+    let flags = [
+        "--bundle",
+        "b.json",
+        "--trusted-root",
+        &root,
+        "--certificate-identity",
+        subject,
+        "--certificate-oidc-issuer",
+        issuer,
+    ];
+    let ours = world.ours(&[&["verify-bundle"][..], &flags, &[file]].concat());
+    let theirs = ["--insecure-ignore-sct", "--use-signed-timestamps", file];
+    [ours, world.cosign3(&[verb, &flags, &theirs].concat())]
+}
+
+#[test]
+#[ignore = "needs real peers: run tests/run"]
+fn a_file_is_signed_as_a_bundle_and_cosign_verifies() {
+    let world = World::new(Kind::Olareg, Access::Http);
+    world.write("a.txt", "what is signed");
+    let signed = sign_bundle(&world, &alice(), &["-o", "json"], "a.txt").json();
+    assert_eq!(signed["schema"], "sluicegate.dev/sign-bundle/v1");
+    assert_eq!(signed["signer"], format!("{ALICE} ({})", sigstore().url("issuer")));
+    let bundle: Value = serde_json::from_slice(&fs::read(world.path("b.json")).unwrap()).unwrap();
+    assert!(bundle["messageSignature"]["messageDigest"].is_object(), "{bundle}");
+    for run in verified_bundle(&world, &["verify-blob"], ALICE, "a.txt") {
+        run.ok();
+    }
+    for run in verified_bundle(&world, &["verify-blob"], "bob@example.com", "a.txt") {
+        run.ends(1);
+    }
+    world.write("a.txt", "what is not");
+    for run in verified_bundle(&world, &["verify-blob"], ALICE, "a.txt") {
+        run.ends(1);
+    }
+    // Another is written in the place of the first.
+    sign_bundle(&world, &alice(), &[], "a.txt").ok();
+    for run in verified_bundle(&world, &["verify-blob"], ALICE, "a.txt") {
+        run.ok();
+    }
+}
+
+#[test]
+#[ignore = "needs real peers: run tests/run"]
+fn a_statement_is_signed_as_a_bundle_and_cosign_verifies() {
+    let world = World::new(Kind::Olareg, Access::Http);
+    world.write("a.txt", "the subject");
+    let statement = serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{
+            "name": "a.txt",
+            "digest": {"sha256": sluicegate::model::digest::Digest::of(b"the subject").hex()},
+        }],
+        "predicateType": TEST_RESULT,
+        "predicate": {"result": "PASSED"},
+    });
+    world.write("a.json", &statement.to_string());
+    sign_bundle(&world, &alice(), &["--in-toto"], "a.json").ok();
+    let bundle: Value = serde_json::from_slice(&fs::read(world.path("b.json")).unwrap()).unwrap();
+    assert_eq!(bundle["dsseEnvelope"]["payloadType"], "application/vnd.in-toto+json");
+    let verb = ["verify-blob-attestation", "--type", TEST_RESULT];
+    for run in verified_bundle(&world, &verb, ALICE, "a.txt") {
+        run.ok();
+    }
+    world.write("a.txt", "something else");
+    for run in verified_bundle(&world, &verb, ALICE, "a.txt") {
+        run.ends(1);
+    }
+}
+
+/// No bundle is there afterwards, or the one that was there, and nothing beside it.
+#[test]
+#[ignore = "needs real peers: run tests/run"]
+fn what_goes_wrong_writes_no_bundle() {
+    let world = World::new(Kind::Olareg, Access::Http);
+    world.write("a.txt", "what is signed");
+    let before = files(world.dir.path());
+    let expired = sigstore().token("issuer", &format!("email={ALICE}&seconds=-1"));
+    sign_bundle(&world, &expired, &[], "a.txt").ends(2).says("`--identity-token`").says("expired");
+    sign_bundle(&world, "not-a-token", &[], "a.txt").ends(2).says("`--identity-token`");
+    sign_bundle(&world, &alice(), &[], "nowhere").ends(2).says("cannot read the artifact");
+    sign_bundle(&world, &alice(), &["--in-toto"], "a.txt").ends(2).says("as a statement");
+    let token = alice();
+    let (config, root) =
+        (sigstore().file("signing_config.json"), sigstore().file("trusted_root.json"));
+    let sign = |config: &str, root: &str, bundle: &str| {
+        world.ours(&[
+            "sign-bundle",
+            "--identity-token",
+            &token,
+            "--bundle",
+            bundle,
+            "--trusted-root",
+            root,
+            "--signing-config",
+            config,
+            "a.txt",
+        ])
+    };
+    sign(&config, &root, "no/b.json").ends(2).says("cannot write the bundle");
+    sign(&config, &root, ".").ends(2).says("it exists and is no file");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = |name: &str| elsewhere.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("root"), root_of_another().to_string()).unwrap();
+    sign(&config, &path("root"), "b.json").ends(1).says("nothing was pushed or written");
+    let down = sigstore().config_with("rekorTlogUrls", "http://127.0.0.1:9");
+    fs::write(path("down"), down.to_string()).unwrap();
+    sign(&path("down"), &root, "b.json").ends(3).says("the transparency log (Rekor)");
+    assert_eq!(files(world.dir.path()), before);
+}

@@ -76,6 +76,8 @@ pub enum Source {
     File(PathBuf),
     /// In [`VARIABLE`].
     Variable,
+    /// On the command line.
+    Given(Secret),
     /// GitHub Actions gives one to whoever has this bearer token.
     GitHub {
         /// Where to ask.
@@ -94,6 +96,7 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => write!(f, "the file `{}`", path.display()),
             Self::Variable => write!(f, "`{VARIABLE}`"),
+            Self::Given(_) => f.write_str("`--identity-token`"),
             Self::GitHub { .. } => f.write_str("this GitHub Actions run"),
             Self::Buildkite => f.write_str("this Buildkite job"),
             Self::CircleCi => f.write_str("this CircleCI job"),
@@ -158,6 +161,7 @@ impl Source {
         let text = match self {
             Self::File(path) => file(path)?,
             Self::Variable => set(VARIABLE).unwrap_or_default(),
+            Self::Given(token) => token.clone(),
             Self::GitHub { url, bearer } => github(http, url, bearer).await?,
             Self::Buildkite => {
                 let words = ["oidc", "request-token", "--audience", AUDIENCE];
@@ -174,7 +178,7 @@ impl Source {
 
     /// Whether getting the token asks nobody.
     pub fn is_here(&self) -> bool {
-        matches!(self, Self::File(_) | Self::Variable)
+        matches!(self, Self::File(_) | Self::Variable | Self::Given(_))
     }
 }
 

@@ -9,14 +9,14 @@
 //!
 //! Who signs is decided by [`identity`]; how services are asked is in [`http`].
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use serde::Deserialize;
 use sigstore_crypto::KeyPair;
-use sigstore_rekor::{DsseEntry, HashedRekordV2, LogEntry, RekorV2KeyDetails};
+use sigstore_rekor::{DsseEntry, HashedRekord, HashedRekordV2, LogEntry, RekorV2KeyDetails};
 use sigstore_types::{
     DerCertificate, DsseEnvelope, KindVersion, Sha256Hash, SignatureBytes, TransparencyLogEntry,
 };
@@ -83,17 +83,17 @@ impl Session {
         &self.identity
     }
 
-    /// Signs a statement: the bundle, JSON. Every service is asked at the same
+    /// Signs a statement or bytes: the bundle, JSON. Every service is asked at the same
     /// time. When a log gives no answer, a new signature is made for the next
     /// attempt: the entry for the old one may be there all the same, and is taken
     /// only once.
     ///
     /// # Errors
     /// [`KeylessError`].
-    pub async fn sign(&self, payload: &[u8]) -> Result<Vec<u8>> {
+    pub async fn sign(&self, what: What<'_>) -> Result<Vec<u8>> {
         let (started, mut pauses) = (Instant::now(), http::PAUSES.iter());
         loop {
-            let result = self.attempt(payload).await;
+            let result = self.attempt(what).await;
             let again = matches!(result, Err(KeylessError::Down { service: Service::Log, .. }));
             match pauses.next() {
                 Some(pause) if again && started.elapsed() < self.http.deadline() => {
@@ -104,41 +104,62 @@ impl Session {
         }
     }
 
-    async fn attempt(&self, payload: &[u8]) -> Result<Vec<u8>> {
-        let message = bundle::message(payload);
+    async fn attempt(&self, what: What<'_>) -> Result<Vec<u8>> {
+        let message = match what {
+            What::Statement(payload) => Cow::Owned(bundle::message(payload)),
+            What::Bytes(bytes) => Cow::Borrowed(bytes),
+        };
         let signature = self.key.sign(&message).map_err(|_| KeylessError::Crypto)?;
-        let envelope = assemble::envelope(payload, signature.as_bytes());
-        let statement = Statement { envelope: &envelope, message: &message, signature: &signature };
-        let entries = try_join_all(self.services.logs.iter().map(|log| self.log(log, statement)));
+        let envelope = match what {
+            What::Statement(payload) => Some(assemble::envelope(payload, signature.as_bytes())),
+            What::Bytes(_) => None,
+        };
+        let digest = Digest::of(&message);
+        let signed = Signed { envelope: envelope.as_ref(), digest: &digest, signature: &signature };
+        let entries = try_join_all(self.services.logs.iter().map(|log| self.log(log, signed)));
         let stamps = self.services.timestamps.iter();
         let stamps = try_join_all(stamps.map(|url| stamp(&self.http, url, signature.as_bytes())));
         let (entries, stamps) = futures::try_join!(entries, stamps)?;
-        assemble::assemble(envelope, By::Certificate(&self.certificate), entries, stamps)
-            .map_err(|_| KeylessError::Crypto)
+        let by = By::Certificate(&self.certificate);
+        let bundle = match envelope {
+            Some(envelope) => assemble::assemble(envelope, by, entries, stamps),
+            None => assemble::assemble_message(&digest, signature.as_bytes(), by, entries, stamps),
+        };
+        bundle.map_err(|_| KeylessError::Crypto)
     }
 
-    async fn log(&self, log: &Log, statement: Statement<'_>) -> Result<TransparencyLogEntry> {
+    async fn log(&self, log: &Log, signed: Signed<'_>) -> Result<TransparencyLogEntry> {
         match log.version {
-            LogVersion::V1 => self.log_v1(&log.url, statement).await,
-            LogVersion::V2 => self.log_v2(&log.url, statement).await,
+            LogVersion::V1 => self.log_v1(&log.url, signed).await,
+            LogVersion::V2 => self.log_v2(&log.url, signed).await,
         }
     }
 
-    async fn log_v1(&self, url: &Url, statement: Statement<'_>) -> Result<TransparencyLogEntry> {
+    async fn log_v1(&self, url: &Url, signed: Signed<'_>) -> Result<TransparencyLogEntry> {
+        const PATH: &str = "/api/v1/log/entries";
         let lie = |why: String| KeylessError::answer(Service::Log, url, &why);
-        let request = DsseEntry::new(statement.envelope, &self.certificate)
-            .map_err(|_| KeylessError::Crypto)?;
-        let answer = self.post(Service::Log, url, "/api/v1/log/entries", &request).await?;
+        let (kind, answer) = match signed.envelope {
+            Some(envelope) => {
+                let request = DsseEntry::new(envelope, &self.certificate)
+                    .map_err(|_| KeylessError::Crypto)?;
+                (KindVersion::DsseV001, self.post(Service::Log, url, PATH, &request).await?)
+            }
+            None => {
+                let request =
+                    HashedRekord::new(&signed.hash(), signed.signature, &self.certificate);
+                (KindVersion::HashedRekordV001, self.post(Service::Log, url, PATH, &request).await?)
+            }
+        };
         let entries: HashMap<String, LogEntry> =
             serde_json::from_slice(&answer).map_err(|error| lie(error.to_string()))?;
         let entry = entries.into_values().next().ok_or_else(|| lie("no entry".into()))?;
-        entry.to_bundle_entry(KindVersion::DsseV001).map_err(|error| lie(error.to_string()))
+        entry.to_bundle_entry(kind).map_err(|error| lie(error.to_string()))
     }
 
-    async fn log_v2(&self, url: &Url, statement: Statement<'_>) -> Result<TransparencyLogEntry> {
+    async fn log_v2(&self, url: &Url, signed: Signed<'_>) -> Result<TransparencyLogEntry> {
         let request = HashedRekordV2::new_with_certificate(
-            &Sha256Hash::new(*Digest::of(statement.message).as_bytes()),
-            statement.signature,
+            &signed.hash(),
+            signed.signature,
             &self.certificate,
             RekorV2KeyDetails::PkixEcdsaP256Sha256,
         );
@@ -159,12 +180,28 @@ impl Session {
     }
 }
 
-/// A statement that is being signed.
+/// What is to be signed.
+#[derive(Debug, Clone, Copy)]
+pub enum What<'a> {
+    /// An in-toto statement, in an envelope (DSSE).
+    Statement(&'a [u8]),
+    /// Any bytes, as they are.
+    Bytes(&'a [u8]),
+}
+
+/// What is being signed: the envelope of a statement, and in any case the digest
+/// that the signature is over.
 #[derive(Clone, Copy)]
-struct Statement<'a> {
-    envelope: &'a DsseEnvelope,
-    message: &'a [u8],
+struct Signed<'a> {
+    envelope: Option<&'a DsseEnvelope>,
+    digest: &'a Digest,
     signature: &'a SignatureBytes,
+}
+
+impl Signed<'_> {
+    fn hash(&self) -> Sha256Hash {
+        Sha256Hash::new(*self.digest.as_bytes())
+    }
 }
 
 /// Someone who says when a signature was there.

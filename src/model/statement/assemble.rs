@@ -1,18 +1,19 @@
-//! Assembling a bundle from what was made for it: the statement, its signature,
-//! and what the services of Sigstore gave for that.
+//! Assembling a bundle from what was made for it: the statement or the digest of
+//! a file, its signature, and what the services of Sigstore gave for that.
 //!
 //! Version 0.3, whoever signed: a certificate alone and no chain, or the hint of
 //! a key.
 
 use sigstore_types::{
-    Bundle, CertificateContent, DerCertificate, DsseEnvelope, DsseSignature, KeyId, MediaType,
-    PayloadBytes, PublicKeyIdentifier, Rfc3161Timestamp, SignatureBytes, SignatureContent,
-    TimestampToken, TimestampVerificationData, TransparencyLogEntry, VerificationMaterial,
+    Bundle, CertificateContent, DerCertificate, DigestBytes, DsseEnvelope, DsseSignature,
+    HashAlgorithm, KeyId, MediaType, MessageDigest, MessageSignature, PayloadBytes,
+    PublicKeyIdentifier, Rfc3161Timestamp, SignatureBytes, SignatureContent, TimestampToken,
+    TimestampVerificationData, TransparencyLogEntry, VerificationMaterial,
     bundle::VerificationMaterialContent,
 };
 
 use super::bundle::{self, BundleError};
-use crate::model::artifact::media;
+use crate::model::{artifact::media, digest::Digest};
 
 /// How the signer presents itself.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +34,38 @@ pub fn envelope(payload: &[u8], signature: &[u8]) -> DsseEnvelope {
     )
 }
 
-/// The bundle, JSON.
+/// The bundle of a statement, JSON.
 ///
 /// # Errors
 /// Only when serialising fails, which it does not for these types.
 pub fn assemble(
     envelope: DsseEnvelope,
+    by: By<'_>,
+    entries: Vec<TransparencyLogEntry>,
+    timestamps: Vec<Vec<u8>>,
+) -> Result<Vec<u8>, BundleError> {
+    bundle(SignatureContent::DsseEnvelope(envelope), by, entries, timestamps)
+}
+
+/// The bundle of a signature over bytes with this digest, JSON.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn assemble_message(
+    digest: &Digest,
+    signature: &[u8],
+    by: By<'_>,
+    entries: Vec<TransparencyLogEntry>,
+    timestamps: Vec<Vec<u8>>,
+) -> Result<Vec<u8>, BundleError> {
+    let digest = DigestBytes::new(digest.as_bytes().to_vec());
+    let message = MessageSignature::new(SignatureBytes::from_bytes(signature))
+        .with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, digest));
+    bundle(SignatureContent::MessageSignature(message), by, entries, timestamps)
+}
+
+fn bundle(
+    signed: SignatureContent,
     by: By<'_>,
     entries: Vec<TransparencyLogEntry>,
     timestamps: Vec<Vec<u8>>,
@@ -58,9 +85,7 @@ pub fn assemble(
         material =
             material.with_timestamp_verification_data(TimestampVerificationData::new(stamps));
     }
-    let bundle =
-        Bundle::new(MediaType::Bundle0_3, material, SignatureContent::DsseEnvelope(envelope));
-    Ok(bundle.to_json()?.into_bytes())
+    Ok(Bundle::new(MediaType::Bundle0_3, material, signed).to_json()?.into_bytes())
 }
 
 #[cfg(test)]
