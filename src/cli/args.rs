@@ -41,11 +41,18 @@ const OUTPUT: &str = "output";
 /// The program's command line. SARIF and annotations are reports about input:
 /// the verbs without one do not offer them.
 pub fn command() -> clap::Command {
-    let reports = ["check", "publish"];
-    Cli::command().mut_subcommands(|verb| match reports.contains(&verb.get_name()) {
+    Cli::command().mut_subcommands(|verb| match verb.get_name() {
+        "policy" => verb.mut_subcommands(offer),
+        _ => offer(verb),
+    })
+}
+
+/// A verb with the formats it can print.
+fn offer(verb: clap::Command) -> clap::Command {
+    match ["check", "publish"].contains(&verb.get_name()) {
         true => verb.arg(output(&["text", "json", "yaml", "sarif", "github"])),
         false => verb.arg(output(&["text", "json", "yaml"])),
-    })
+    }
 }
 
 /// `-o` with these formats.
@@ -89,7 +96,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Print results as `text`, `json` or `yaml`; `check` and `publish` also as `sarif` or `github`
+    /// Print results as `text`, `json` or `yaml`; `check`, `policy check` and `publish` also as `sarif` or `github`
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT", hide_possible_values = true)]
     pub output: Output,
     /// Print nothing on stderr but errors
@@ -708,7 +715,10 @@ mod tests {
     /// Where a report cannot be had it is not offered, in completions neither.
     #[test]
     fn reports_are_offered_where_there_is_input() {
-        for verb in command().get_subcommands() {
+        let command = command();
+        let policy = command.find_subcommand("policy").unwrap();
+        let verbs = command.get_subcommands().filter(|verb| verb.get_name() != "policy");
+        for verb in verbs.chain(policy.get_subcommands()) {
             let output = verb.get_arguments().find(|arg| arg.get_id() == OUTPUT).unwrap();
             let offered = output.get_possible_values().iter().any(|v| v.get_name() == "sarif");
             assert_eq!(offered, ["check", "publish"].contains(&verb.get_name()), "{verb}");
