@@ -103,7 +103,7 @@ fn a_pull_leaves_nothing() {
         for (target, dir) in [("beside/out", "beside"), ("here", "here")] {
             let mut arguments = pull;
             arguments[2] = target;
-            let child = start(&mut shop.command(&arguments));
+            let child = start(&shop.command(&arguments));
             appears(&shop.path(dir), ".sluicegate-");
             stopped(child, signal, Duration::from_secs(5));
             assert_eq!(count(&shop.path(dir)), 0, "{signal}: {target}");
@@ -160,7 +160,7 @@ fn a_publish_ends_before_the_tag() {
         let registry = Registry::start(slow);
         let reference = format!("{}:1.0.0", registry.place("shop/config"));
         let publish = ["publish", "config", &reference, "--key", "a.key", "--lock", "off", "-q"];
-        let child = start(&mut shop.command(&publish));
+        let child = start(&shop.command(&publish));
         while registry.log().count() == 0 {
             std::thread::sleep(Duration::from_millis(20));
         }
