@@ -4,7 +4,7 @@
 //! Every request is tried inside this process, where the future is dropped and
 //! nothing that arrives later is handled: for the registry the same as a process
 //! that died. That a real process leaves nothing else behind is then shown by
-//! killing the program at a sample of them.
+//! killing the program: at a sample of them, and at every one in the long run.
 
 use std::{
     process::{Child, Stdio},
@@ -150,11 +150,11 @@ fn killed(world: &World, n: usize, handled: bool) -> bool {
     !status.success()
 }
 
-async fn a_sample(config: Config, first: usize) {
-    let mut handled = false;
-    for n in (first..ENOUGH).step_by(5) {
+/// Kills the program at each of these requests: before and after the registry
+/// handles it, in turn, the first time as `handled` says.
+async fn killed_at(config: Config, requests: impl Iterator<Item = usize>, mut handled: bool) {
+    for n in requests {
         let world = with_older(&config).await;
-        handled = !handled;
         let when = format!("killed at request {n}, handled: {handled}");
         if !killed(&world, n, handled) {
             assert!(n > 30, "only {n} requests");
@@ -162,15 +162,41 @@ async fn a_sample(config: Config, first: usize) {
         }
         follow_only_verified(&world, &when).await;
         completes(&world, n, &when).await;
+        handled = !handled;
     }
+    unreachable!("a publish makes fewer than {ENOUGH} requests");
 }
 
 #[tokio::test]
 async fn hostile_registry_the_program_is_killed() {
-    a_sample(Config::default(), 1).await;
+    killed_at(Config::default(), (1..ENOUGH).step_by(5), true).await;
 }
 
 #[tokio::test]
 async fn hostile_registry_the_program_is_killed_without_referrers() {
-    a_sample(Config::old(), 3).await;
+    killed_at(Config::old(), (3..ENOUGH).step_by(5), true).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn hostile_registry_the_program_is_killed_at_every_request() {
+    killed_at(Config::default(), 0..ENOUGH, true).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn hostile_registry_the_program_is_killed_at_every_other_moment() {
+    killed_at(Config::default(), 0..ENOUGH, false).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn hostile_registry_the_program_is_killed_at_every_request_without_referrers() {
+    killed_at(Config::old(), 0..ENOUGH, true).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn hostile_registry_the_program_is_killed_at_every_other_moment_without_referrers() {
+    killed_at(Config::old(), 0..ENOUGH, false).await;
 }
