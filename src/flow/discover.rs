@@ -88,6 +88,10 @@ pub fn recognise(subject: Digest, trust: Trust) -> Examine {
     Examine::by(move |found| Exhibit::recognised(evidence::check(&subject, &trust, found).finding))
 }
 
+/// How many statements are examined at once. That needs a processor, not time:
+/// more would only need more memory.
+const EXAMINED_AT_ONCE: usize = 4;
+
 /// The most bytes that are kept of a decision.
 const MAX_KEPT: usize = 256 << 20;
 
@@ -186,7 +190,8 @@ pub async fn gather(
     }
     let until = Instant::now() + limits.gather;
     let memory = Semaphore::new(kib(limits.in_flight));
-    let reader = Reader { store, examine, limits, memory, until };
+    let turns = Arc::new(Semaphore::new(EXAMINED_AT_ONCE));
+    let reader = Reader { store, examine, limits, memory, turns, until };
     let (mut referrers, mut kept) = (Vec::new(), 0);
     let mut looks = stream::iter(&descriptors).map(|d| reader.look(d)).buffered(CONCURRENCY);
     while let Some((descriptor, looked)) = looks.next().await {
@@ -235,6 +240,8 @@ struct Reader<'a> {
     examine: &'a Examine,
     limits: &'a Limits,
     memory: Semaphore,
+    /// What is examined at once: parsed, a statement is many times its size.
+    turns: Arc<Semaphore>,
     /// When no more is read.
     until: Instant,
 }
@@ -350,7 +357,12 @@ impl Reader<'_> {
         let legacy = holder.legacy().cloned().unwrap_or_default();
         let found = Found { format, manifest, bytes: bytes.to_vec(), legacy };
         let examine = self.examine.clone();
-        let examined = tokio::task::spawn_blocking(move || examine.look(&found));
+        let turn = timeout_at(self.until, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return failed(self.late()) };
+        let examined = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            examine.look(&found)
+        });
         match timeout_at(self.until, examined).await {
             Ok(Ok(exhibit)) => exhibit,
             Ok(Err(_)) => failed(Outcome::Invalid("it could not be examined".into())),

@@ -5,13 +5,13 @@
 //! gives, never by those in the file unless he says so; at the time that the
 //! file claims; and knows as unread what the file says was not read.
 
-use std::{io::Write, sync::Arc};
+use std::{collections::BTreeSet, io::Write, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::evidence_file::{Bytes64, Document, EvidenceFile, GapEntry, MAX_FILE, Resolved, SCHEMA},
-    edge::files,
+    edge::{clock, files},
     model::{
         bundle::{
             lock::{Lock, Locked, Unresolved},
@@ -31,6 +31,12 @@ use super::{
     error::{Error, Result},
     verify::{Basis, Case, Content, Judged},
 };
+
+/// The most statements that are judged from a file.
+const MAX_STATEMENTS: usize = 10_000;
+
+/// How far clocks may differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// The documents that a decision was judged by, as they were read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -131,8 +137,17 @@ pub async fn replay(file: &EvidenceFile, policy: Policy) -> Result<Judged> {
         .reference
         .parse()
         .map_err(|error| bad(format!("its reference cannot be read: {error}")))?;
+    if let Some(other) = reference.digest.filter(|digest| *digest != file.digest) {
+        return Err(bad(format!(
+            "it is about `{}`, and its reference about `{other}`",
+            file.digest
+        )));
+    }
     let now: Timestamp =
         file.decided_at.parse().map_err(|_| bad("its `decidedAt` is no RFC 3339 time".into()))?;
+    if now > clock::now() + SKEW {
+        return Err(bad(format!("its `decidedAt` {now} is yet to come")));
+    }
     let manifest = file.blob(&file.digest).ok_or_else(|| {
         bad(format!("it does not hold the artifact's manifest `{}`", file.digest))
     })?;
@@ -144,7 +159,7 @@ pub async fn replay(file: &EvidenceFile, policy: Policy) -> Result<Judged> {
             (None, None) => Some(Tag::latest()),
             (tag, _) => tag.clone(),
         },
-        resource: reference.place.name(),
+        resource: reference.resource(),
         now,
     });
     let gathered = gathered(file, &case.examine())?;
@@ -172,14 +187,22 @@ pub async fn replay(file: &EvidenceFile, policy: Policy) -> Result<Judged> {
 /// The statements in the file, each examined again.
 fn gathered(file: &EvidenceFile, examine: &Examine) -> Result<Gathered> {
     let mut gathered = Gathered::default();
-    for digest in &file.manifests {
+    let mut read = BTreeSet::new();
+    for digest in file.manifests.iter().filter(|digest| read.insert(**digest)) {
         let Some(manifest) = file.blob(digest) else {
             return Err(Error::usage(
                 format!("it does not hold the manifest `{digest}` that it lists"),
                 "the file was changed, or cut off; export it again",
             ));
         };
-        let (holders, _) = attachment::holders(manifest, usize::MAX);
+        let left = MAX_STATEMENTS.saturating_sub(gathered.exhibits.len());
+        let (holders, cut) = attachment::holders(manifest, left);
+        if cut {
+            return Err(Error::usage(
+                format!("it holds more than {MAX_STATEMENTS} statements"),
+                "the file was changed; export it again",
+            ));
+        }
         gathered
             .exhibits
             .extend(holders.iter().map(|holder| exhibit(file, digest, holder, examine)));

@@ -213,8 +213,7 @@ impl Case {
             subject: *artifact.digest(),
             annotations: artifact.content.annotations.clone(),
             tag: asked,
-            resource: Reference { place: reference.place.clone(), tag: None, digest: None }
-                .to_string(),
+            resource: reference.resource(),
             now: clock::now(),
         }
     }

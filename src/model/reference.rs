@@ -32,6 +32,12 @@ impl Reference {
         Reference { place: self.place.clone(), tag: None, digest: Some(digest) }
     }
 
+    /// The place in full, without tag and digest: what a verification summary
+    /// calls a resource.
+    pub fn resource(&self) -> String {
+        Reference { place: self.place.clone(), tag: None, digest: None }.to_string()
+    }
+
     /// Refuses a reference to an artifact with neither tag nor digest.
     ///
     /// # Errors

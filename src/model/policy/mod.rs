@@ -258,14 +258,21 @@ impl StatementDemand {
             self.signers.get(*at).is_some_and(|entry| entry.is_valid(seen.evidence, context.now))
         };
         let entries: Vec<usize> = named.iter().copied().filter(valid).collect();
-        let made = made(seen, self.rule.claimed_time(seen));
+        let claimed = self.rule.claimed_time(seen);
+        let made = made(seen, claimed);
+        // Anybody can have a key's old signature stamped again: the time of the
+        // stamp alone says nothing about its age.
+        let dated = match (seen.evidence.signer(), claimed) {
+            (Signer::Key(_), None) => None,
+            _ => made,
+        };
         let shortfall = match (named.is_empty(), entries.is_empty()) {
             (true, _) => Some(self.unknown_signer(seen.evidence)),
             (false, true) => Some(outside_window(seen.evidence)),
             (false, false) => self
                 .rule
                 .meets(seen, context)
-                .and_then(|()| self.fresh(made, context.now))
+                .and_then(|()| self.fresh(dated, context.now))
                 .and_then(|()| self.conditions(seen, context))
                 .err(),
         };

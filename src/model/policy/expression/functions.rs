@@ -131,7 +131,11 @@ fn int<'a>(value: &Val<'a>) -> Result<Val<'a>> {
 fn parsed<T: std::str::FromStr>(value: &Val<'_>, name: &str) -> Result<T> {
     let text = value.text().ok_or_else(|| mismatch(name, value))?;
     let wrong = || ExpressionError(format!("`{name}` of a text that is none"));
-    text.get(..text.len().min(64)).unwrap_or_default().parse().map_err(|_| wrong())
+    // What is longer is none of them, and is not read.
+    if text.len() > 64 {
+        return Err(wrong());
+    }
+    text.parse().map_err(|_| wrong())
 }
 
 /// `+ - * / %` of anything but lists.

@@ -114,8 +114,11 @@ impl Provenance {
             });
         }
         let facts = facts(found);
-        if let (Ok(facts), Some(identity)) = (&facts, seen.evidence.signer().identity()) {
-            agrees_with_certificate(facts, &identity.claims)?;
+        if let Some(identity) = seen.evidence.signer().identity() {
+            match &facts {
+                Ok(facts) => agrees_with_certificate(facts, &identity.claims)?,
+                Err(why) => claims_nothing(why, &identity.claims)?,
+            }
         }
         let id = &found.run_details.builder.id;
         equals("wrong-builder", "builder", id, self.builder.as_deref())?;
@@ -247,6 +250,20 @@ fn commit(dependency: &ResourceDescriptor) -> Option<String> {
 
 fn normal(url: &str) -> Result<String, String> {
     repository::normal(url).map_err(|error| format!("a repository that is refused: {error}"))
+}
+
+/// Where the source cannot be read it cannot be compared with what the
+/// certificate says of it.
+fn claims_nothing(why: &str, claims: &Claims) -> Result<(), Shortfall> {
+    let certified = [&claims.repository, &claims.reference, &claims.commit];
+    match certified.into_iter().find_map(Option::as_ref) {
+        None => Ok(()),
+        Some(certified) => Err(short(
+            "certificate-mismatch",
+            format!("{}, signed by a run for `{}`", clip(why), clip(certified)),
+            "a source that agrees with the certificate".into(),
+        )),
+    }
 }
 
 /// An organisation's identity cannot claim any repository it likes: what the
