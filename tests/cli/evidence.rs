@@ -105,6 +105,17 @@ fn a_changed_file_is_refused_and_none_is_written_over() {
         shop.write("shop.evidence", &changed.to_string());
         assert!([0, 2, 3].contains(&replay(&shop, &["--policy", "policy.yaml"]).code), "{digest}");
     }
+    for (field, value, part) in [
+        ("reference", format!("{ARTIFACT}@sha256:{}", "a".repeat(64)), "its reference about"),
+        ("decidedAt", "2990-01-01T00:00:00Z".into(), "yet to come"),
+    ] {
+        let mut changed = file.clone();
+        changed[field] = value.into();
+        shop.write("shop.evidence", &changed.to_string());
+        let run = replay(&shop, &["--policy", "policy.yaml"]);
+        assert_eq!(run.code, 2, "{field}: {}", run.out);
+        assert!(run.err.contains(part), "{}", run.err);
+    }
     let mut empty = file.clone();
     empty["manifests"] = Value::Array(Vec::new());
     shop.write("shop.evidence", &empty.to_string());

@@ -1,3 +1,9 @@
+use jiff::SignedDuration;
+use sluicegate::model::{
+    artifact::manifest::Annotations,
+    policy::{self, Demand, Policy, Reading, rule::Context},
+};
+
 use super::*;
 use crate::support::sigstore::{
     authority::{Key, years},
@@ -263,6 +269,31 @@ fn a_keys_bad_timestamp_tells_no_time() {
         let plan = Plan::of(Kind::HashedRekord2).broken(broken);
         let found = bundle(&sigstore.bundle(&plan, &By::Key(&key), &payload()));
         assert!(verified(&trust, &found).times().is_empty(), "{broken:?}");
+    }
+}
+
+/// Anybody can have an old signature of a key stamped again: a stamp alone does
+/// not make it young.
+#[test]
+fn a_key_signature_is_as_old_as_it_claims() {
+    let (sigstore, key) = (Sigstore::new(), Key::new());
+    let trust = Trust { keys: vec![public(&key)], ..trust(&sigstore) };
+    let plan = Plan::of(Kind::HashedRekord2);
+    let found = bundle(&sigstore.bundle(&plan, &By::Key(&key), &payload()));
+    let now = *verified(&trust, &found).times().first().unwrap();
+    let (subject, annotations) = (subject(), Annotations::default());
+    let context =
+        Context { subject: &subject, annotations: &annotations, tag: None, resource: "x", now };
+    for (max_age, accepted) in [(None, true), (Some(SignedDuration::from_hours(1)), false)] {
+        let mut policy = Policy::by_keys(vec![public(&key)], false);
+        for obligation in &mut policy.require {
+            let Demand::Statement(demand) = &mut obligation.demand else { panic!() };
+            demand.max_age = max_age;
+        }
+        let checked = evidence::check(&subject, &trust, &found);
+        let exhibits = [policy.exhibit(context, checked)];
+        let decision = policy::judge(&policy, context, &exhibits, &[], Reading::NotRead);
+        assert_eq!(decision.verdict.admit().is_some(), accepted, "{max_age:?}");
     }
 }
 

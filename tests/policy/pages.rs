@@ -112,7 +112,8 @@ two levels deep. All that it says must hold of one and the same statement:
   `validUntil` are judged at the verified time of signing, else now.
 - `threshold`: how many of the entries must be met, each by a signer of its own; 1 unless said otherwise.
 - `maxAge`, such as `720h`: counted from the time that a log or a timestamp verifies, else from the time that the
-  statement claims; with neither it does not count.
+  statement claims; with neither it does not count. Signed with a key, a statement must claim a time: anybody can have
+  an old signature of a key stamped again.
 - `where`: conditions in CEL.
 
 `statement` is one of the words below, or a predicate type: an absolute URI, compared exactly. `statement: promotion` is

@@ -209,6 +209,8 @@ fn what_has_no_answer_says_why() {
         ("size(1) == 1", "`size` does not take an integer"),
         ("timestamp('x') == timestamp('x')", "`timestamp` of a text"),
         ("duration('1d') == duration('1d')", "not a duration"),
+        // 1, followed by more than is read.
+        (&format!("int('{}1000') == 1", "0".repeat(63)), "`int` of a text"),
         ("predicate.count.all(x, true)", "does not take an integer"),
         ("{'a': 1, 'a': 2} == {}", "twice"),
         ("{1.5: 1} == {}", "as a key"),
