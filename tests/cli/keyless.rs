@@ -210,17 +210,24 @@ fn flags_that_contradict_each_other_are_refused() {
 
 #[test]
 fn services_that_do_not_help_are_named_and_the_token_is_not() {
-    let echo = |request: &str| {
+    let sent = |request: &str| {
         let sent = request.split("oidcIdentityToken\":\"").nth(1).unwrap_or_default();
-        let sent = sent.split('"').next().unwrap_or_default().to_owned();
-        let body = json!({"code": 3, "message": format!("bad token {sent}")}).to_string();
-        Some(answer("400 Bad Request", "", &body))
+        sent.split('"').next().unwrap_or_default().to_owned()
+    };
+    let echo = move |request: &str| {
+        let body = json!({"code": 3, "message": format!("bad token {}", sent(request))});
+        Some(answer("400 Bad Request", "", &body.to_string()))
+    };
+    let echo_as_certificate = move |request: &str| {
+        let body = json!({"signedCertificateEmbeddedSct": sent(request)});
+        Some(answer("200 OK", "", &body.to_string()))
     };
     let (elsewhere, asked_elsewhere) = service(|_| Some(answer("200 OK", "", "{}")));
     let redirect = format!("location: {elsewhere}/x\r\n");
     type Answer = Box<dyn Fn(&str) -> Option<Vec<u8>> + Send>;
-    let cases: [(Answer, i32, &str); 7] = [
+    let cases: [(Answer, i32, &str); 8] = [
         (Box::new(echo), 2, "it repeated the token; not shown"),
+        (Box::new(echo_as_certificate), 1, "it is no answer with a certificate"),
         (Box::new(move |_| Some(answer("307 Go", &redirect, ""))), 2, "status 307"),
         (Box::new(|_| Some(answer("503 Busy", "", "x"))), 3, "status 503"),
         (Box::new(|_| None), 3, "nothing came within 3 s"),

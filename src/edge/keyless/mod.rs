@@ -269,16 +269,17 @@ async fn certificate(
         .post(Service::Authority, &url, http::JSON, Bytes::from_owner(body))
         .await
         .map_err(|error| error.without(token))?;
-    let lie = |why: String| KeylessError::answer(Service::Authority, authority, &why);
+    // What a parser says could quote the token, sent back.
+    let lie = |why: &str| KeylessError::answer(Service::Authority, authority, why);
     let answer: SigningCertificate =
-        serde_json::from_slice(&answer).map_err(|error| lie(error.to_string()))?;
+        serde_json::from_slice(&answer).map_err(|_| lie("it is no answer with a certificate"))?;
     let SigningCertificate {
         signed_certificate_embedded_sct: embedded,
         signed_certificate_detached_sct: detached,
     } = answer;
     let chain = embedded.or(detached).map(|found| found.chain.certificates).unwrap_or_default();
-    let first = chain.first().ok_or_else(|| lie("no certificate".into()))?;
-    DerCertificate::from_pem(first).map_err(|error| lie(error.to_string()))
+    let first = chain.first().ok_or_else(|| lie("no certificate"))?;
+    DerCertificate::from_pem(first).map_err(|_| lie("its certificate is no PEM"))
 }
 
 /// The request, which holds the token, in memory that is overwritten.
