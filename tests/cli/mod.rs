@@ -29,19 +29,12 @@ mod secrets;
 // What a terminal shows, and how it is left.
 mod terminal;
 
-use std::{
-    fs,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    sync::OnceLock,
-};
+use std::{fs, ops::Deref, path::Path, process::Command, sync::OnceLock};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// The password of every test key.
-const PASSWORD: &str = "correct-horse-8271";
+use crate::support::folder::{Folder, PASSWORD, Run, piped};
+
 /// A small bundle.
 const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\n  namespace: shop\n\
                         data:\n  colour: red\n";
@@ -49,50 +42,24 @@ const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop
 const ARTIFACT: &str = "oci-layout:registry:1.0.0";
 
 /// A git repository with a bundle in `config`, and two pairs of keys.
-struct Shop {
-    dir: TempDir,
-}
+struct Shop(Folder);
 
-/// What a run came to.
-#[derive(Debug)]
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
-}
+impl Deref for Shop {
+    type Target = Folder;
 
-impl Run {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self {
-            code: output.status.code().expect("an exit code"),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
-    }
-
-    #[track_caller]
-    fn ok(self) -> Self {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out)
-            .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.out, self.err))
+    fn deref(&self) -> &Folder {
+        &self.0
     }
 }
 
 impl Shop {
     fn new() -> Self {
-        let shop = Self { dir: tempfile::tempdir().unwrap() };
+        let shop = Self(Folder::new());
         for (name, text) in keys() {
             shop.write(name, text);
         }
         shop.write("config/shop.yaml", MANIFEST);
-        shop.git(&["init", "--quiet", "--initial-branch=main"]);
-        shop.git(&["remote", "add", "origin", "https://github.com/acme/shop.git"]);
+        shop.init("https://github.com/acme/shop.git");
         shop.commit();
         shop
     }
@@ -102,58 +69,6 @@ impl Shop {
         let shop = Self::new();
         shop.run(&["publish", "config", ARTIFACT, "--key", "a.key", "--lock", "off"]).ok();
         shop
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn commit(&self) {
-        self.git(&["add", "config"]);
-        self.git(&["commit", "--quiet", "--message=m"]);
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let mut command = Command::new("git");
-        command.args(arguments);
-        assert!(self.set(&mut command).status().unwrap().success(), "git {arguments:?}");
-    }
-
-    /// The same surroundings everywhere: nothing of the user's.
-    fn set<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.dir.path())
-            .env("COSIGN_PASSWORD", PASSWORD)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .envs([("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@example.com")])
-            .envs([("GIT_COMMITTER_NAME", "c"), ("GIT_COMMITTER_EMAIL", "c@example.com")])
-            .env("GIT_AUTHOR_DATE", "1700000000 +0000")
-            .env("GIT_COMMITTER_DATE", "1700000000 +0000")
-            .stdin(Stdio::null())
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
-        self.set(command.args(arguments));
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        Run::of(self.command(arguments).output().unwrap())
-    }
-
-    fn run_with(&self, arguments: &[&str], stdin: &str) -> Run {
-        piped(self.command(arguments), stdin)
     }
 
     /// Keeps only the entries of the layout's index that `keep` wants.
@@ -185,18 +100,6 @@ impl Shop {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&view["digest"]), text(&view["layers"][0]["digest"]))
     }
-}
-
-fn piped(mut command: Command, stdin: &str) -> Run {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that does not read is no failure of the test.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    Run::of(child.wait_with_output().unwrap())
 }
 
 fn tag_of(entry: &Value) -> Option<&str> {

@@ -14,16 +14,13 @@ mod verbs;
 // `verify --policy` and `pull --policy`.
 mod verify;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::{fs, ops::Deref, path::Path, process::Command};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 use sluicegate::edge::signer;
-use tempfile::TempDir;
+
+use crate::support::folder::{Folder, Run};
 
 const SOURCE: &str = "https://git.example/acme/shop";
 const COMMIT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -33,36 +30,20 @@ const ARTIFACT: &str = "oci-layout:registry:1.0.0";
 const BY_A: &str = "signers: [{key: {file: a.pub}}]";
 
 /// A published artifact on a layout, three key pairs, and room for policies.
-struct Shop {
-    dir: TempDir,
-}
+struct Shop(Folder);
 
-/// What a run came to.
-#[derive(Debug)]
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
-}
+impl Deref for Shop {
+    type Target = Folder;
 
-impl Run {
-    #[track_caller]
-    fn code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out)
-            .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.out, self.err))
+    fn deref(&self) -> &Folder {
+        &self.0
     }
 }
 
 impl Shop {
     /// Keys, nothing published.
     fn empty() -> Self {
-        let shop = Self { dir: tempfile::tempdir().unwrap() };
+        let shop = Self(Folder::new());
         for name in ["a", "b", "c"] {
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
             let pem = pem::Pem::new("PRIVATE KEY", pair.to_pkcs8v1().unwrap().as_ref());
@@ -81,10 +62,8 @@ impl Shop {
     /// Published from a git work tree.
     fn published() -> Self {
         let shop = Self::empty();
-        shop.git(&["init", "--quiet", "--initial-branch=main"]);
-        shop.git(&["remote", "add", "origin", &format!("{SOURCE}.git")]);
-        shop.git(&["add", "config"]);
-        shop.git(&["commit", "--quiet", "--message=m"]);
+        shop.init(&format!("{SOURCE}.git"));
+        shop.commit();
         shop.run(&["publish", "config", ARTIFACT, "--key", "a.key", "--lock", "resolve"]).code(0);
         shop
     }
@@ -96,43 +75,6 @@ impl Shop {
         let from = ["--source", SOURCE, "--revision", &revision];
         shop.run(&[&["publish", "config", ARTIFACT, "--key", "a.key"][..], &from].concat()).code(0);
         shop
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn set<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.dir.path())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .envs([("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@example.com")])
-            .envs([("GIT_COMMITTER_NAME", "c"), ("GIT_COMMITTER_EMAIL", "c@example.com")])
-            .env("GIT_AUTHOR_DATE", "1700000000 +0000")
-            .env("GIT_COMMITTER_DATE", "1700000000 +0000")
-            .stdin(std::process::Stdio::null())
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let mut command = Command::new("git");
-        assert!(self.set(command.args(arguments)).status().unwrap().success(), "{arguments:?}");
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
-        let Output { status, stdout, stderr } = self.set(command.args(arguments)).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
     }
 
     fn attest(&self, kind: &str, predicate: &Value, key: &str) {

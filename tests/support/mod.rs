@@ -7,6 +7,7 @@
 )]
 
 pub mod echo;
+pub mod folder;
 pub mod proxy;
 pub mod registry;
 pub mod sigstore;
