@@ -70,7 +70,7 @@ pub fn demanded(args: &Demands, printer: &Printer) -> Result<Demanded> {
             Demanded { policy: Policy { root, ..policy }, digest: None, bytes: None }
         }
     };
-    if let Some(warning) = policy::stale(&demanded.policy) {
+    if let Some(warning) = demanded.policy.root.as_ref().and_then(policy::stale) {
         printer.warn(&warning);
     }
     Ok(demanded)
@@ -98,7 +98,7 @@ pub fn by_file(
 impl Demanded {
     /// What a policy demands; says so when its trust root may be out of date.
     pub fn of(loaded: Loaded, printer: &Printer) -> Self {
-        if let Some(warning) = policy::stale(&loaded.policy) {
+        if let Some(warning) = loaded.policy.root.as_ref().and_then(policy::stale) {
             printer.warn(&warning);
         }
         let Loaded { policy, digest, bytes, .. } = loaded;

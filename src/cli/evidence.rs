@@ -1,10 +1,6 @@
 //! `sluicegate verify --export` and `--evidence`: the evidence file.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    process::ExitCode,
-};
+use std::{io, path::Path, process::ExitCode};
 
 use crate::{
     api::evidence_file::{Document, EvidenceFile},
@@ -14,7 +10,7 @@ use crate::{
         policy::{self, Besides},
         verify::Judged,
     },
-    model::{digest::Digest, evidence::root::TrustRoot, policy::Kind, reference::Reference},
+    model::{digest::Digest, evidence::root::TrustRoot, reference::Reference},
 };
 
 use super::{
@@ -64,14 +60,10 @@ pub fn export(
             "name a file in a directory that exists and has room",
         )
     };
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
-    temporary.write_all(&bytes).and_then(|()| temporary.as_file().sync_all()).map_err(failed)?;
-    match temporary.persist_noclobber(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(taken(path)),
-        Err(error) => Err(failed(error.error)),
-    }
+    evidence_file::write(path, &bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => taken(path),
+        _ => failed(error),
+    })
 }
 
 /// Decides again from a file.
@@ -84,11 +76,7 @@ pub async fn replay(args: &Verify, path: &Path, printer: &Printer) -> Result<Exi
     let demanded = demanded(args, &file, printer)?;
     let judged = evidence_file::replay(&file, demanded.policy.clone()).await?;
     let reference: Reference = file.reference.parse()?;
-    let now = match judged.verdict.kind() {
-        Kind::Accepted => "accepted",
-        Kind::Rejected(_) => "rejected",
-        Kind::Unknown(_) => "unknown",
-    };
+    let now = judged.verdict.kind().word();
     if now != file.verdict {
         let then = crate::model::text::brief(&file.verdict);
         printer.warn(&format!("the file says that it was {then}; judged now it is {now}"));
@@ -114,7 +102,7 @@ fn demanded(args: &Verify, file: &EvidenceFile, printer: &Printer) -> Result<Dem
     }
     if !args.self_contained && args.policy_digest.is_none() {
         return Err(Error::usage(
-            "nobody says what to judge by; the policy in the file is whoever's who wrote it",
+            "nobody says what to judge by; whoever wrote the file wrote the policy in it",
             "give `--policy FILE`, or `--policy-digest DIGEST` of a policy that you know; \
              `--self-contained` replays without verifying",
         ));

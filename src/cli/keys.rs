@@ -3,8 +3,6 @@
 
 use std::{
     convert::Infallible,
-    fs::File,
-    io::{self, Read},
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -14,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     edge::{
-        clock,
+        clock, files,
         keyless::{TimestampAuthority, http::Http, identity},
         secret::Secret,
         signer::{self, Loaded, SignerError, SigningKey},
@@ -22,24 +20,25 @@ use crate::{
     },
     flow::{
         error::{Error, Result},
+        policy,
         seal::{Keyless, Signers},
     },
     model::{
         evidence::{
             key::PublicKey,
-            root::{EMBEDDED_AT, TrustRoot},
+            root::TrustRoot,
             services::{self as known, Services},
         },
         source::ci::Ci,
     },
 };
 
-use super::{args, context, output::Printer, stdin};
+use super::{args, context, demands, output::Printer, stdin};
 
 /// The longest password that is read from standard input.
 const MAX_PASSWORD: u64 = 64 * 1024;
 
-/// The largest trust root or signing configuration that is read, in bytes.
+/// The largest signing configuration that is read, in bytes.
 const MAX_CONFIG: u64 = 4 * 1024 * 1024;
 
 /// Who was asked to sign.
@@ -119,7 +118,7 @@ impl Given {
         if self.keyless.keyless {
             return self.identity(printer);
         }
-        let root = self.keyless.trusted_root.as_deref().map(given_root).transpose()?;
+        let root = self.keyless.trusted_root.as_deref().map(policy::trust_root).transpose()?;
         let authority = match &self.keyless.timestamp_url {
             Some(url) => {
                 let url = known::url(url).map_err(|error| {
@@ -144,7 +143,7 @@ impl Given {
     fn identity(self, printer: &Printer) -> Result<Signers> {
         let identity = identity::Source::find(self.keyless.identity_token_file.as_deref())?;
         let root = match &self.keyless.trusted_root {
-            Some(file) => given_root(file)?,
+            Some(file) => policy::trust_root(file)?,
             None => public_good_root(printer)?,
         };
         let services = services(self.keyless.signing_config.as_deref(), false)?;
@@ -183,7 +182,13 @@ impl IdentityToken {
 pub fn services(file: Option<&Path>, staging: bool) -> Result<Services> {
     let now = clock::now();
     let services = match (file, staging) {
-        (Some(file), _) => Services::choose(&read(file, "signing configuration")?, now),
+        (Some(file), _) => {
+            let bytes = files::read_bounded(file, MAX_CONFIG).map_err(|error| {
+                let what = format!("the signing configuration `{}`", file.display());
+                Error::usage(format!("cannot read {what}: {error}"), "check the path")
+            })?;
+            Services::choose(&bytes, now)
+        }
         (None, true) => Services::staging(now),
         (None, false) => Services::public_good(now),
     };
@@ -196,40 +201,12 @@ pub fn services(file: Option<&Path>, staging: bool) -> Result<Services> {
     })
 }
 
-fn given_root(file: &Path) -> Result<TrustRoot> {
-    TrustRoot::parse(&read(file, "trust root")?).map_err(|error| {
-        Error::usage(
-            format!("cannot use the trust root `{}`: {error}", file.display()),
-            "give a `trusted_root.json`",
-        )
-    })
-}
-
 fn public_good_root(printer: &Printer) -> Result<TrustRoot> {
-    let root = TrustRoot::public_good().map_err(|error| Error::Internal(error.to_string()))?;
-    if root.is_stale(clock::now()) {
-        printer.warn(&format!(
-            "the trust root of Sigstore's public good instance that this program carries is of \
-             {EMBEDDED_AT}; give a newer one with `--trusted-root`"
-        ));
+    let root = TrustRoot::public_good().map_err(demands::carried)?;
+    if let Some(warning) = policy::stale(&root) {
+        printer.warn(&warning);
     }
     Ok(root)
-}
-
-fn read(file: &Path, what: &str) -> Result<Vec<u8>> {
-    let failed = |error: io::Error| {
-        Error::usage(
-            format!("cannot read the {what} `{}`: {error}", file.display()),
-            "check the path",
-        )
-    };
-    let mut bytes = Vec::new();
-    let opened = File::open(file).map_err(failed)?;
-    opened.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_CONFIG {
-        return Err(failed(io::Error::other(format!("it is larger than {MAX_CONFIG} bytes"))));
-    }
-    Ok(bytes)
 }
 
 /// How often a person at a terminal may type the password of a key.

@@ -194,9 +194,6 @@ async fn request(args: Publish) -> Result<Request> {
                 .map(|text| text.parse::<Mirror>())
                 .collect::<Result<_, _>>()
                 .map_err(|error| Error::usage(error.to_string(), "write `HOST=HOST[/PREFIX]`"))?,
-            // A little longer than one operation may take, so that the reason
-            // is the registry's and not the clock's.
-            time_limit: args.registry.timeout + std::time::Duration::from_secs(2),
             ..LockOptions::default()
         },
     };

@@ -13,9 +13,12 @@ use annotate_snippets::{
 };
 use serde_json::{Value, json};
 
-use crate::model::{
-    bundle::problem::{Place, Position, Problem, Severity, code},
-    text::{inert, is_hidden},
+use crate::{
+    api::trust_policy,
+    model::{
+        bundle::problem::{Code, Place, Position, Problem, Severity, code},
+        text::{inert, is_hidden},
+    },
 };
 
 use super::document;
@@ -165,12 +168,18 @@ pub fn sarif(problems: &[Problem], base: &str, version: &str) -> String {
 /// A rule, described by the problem of it that says most.
 fn rule(problem: &Problem) -> Value {
     let name = problem.code.0;
-    let page = if name.starts_with("policy-") { "policy" } else { "check" };
+    let meaning = |codes: &[(Code, &'static str)]| {
+        codes.iter().find(|(code, _)| *code == problem.code).map(|(_, meaning)| *meaning)
+    };
+    let (page, meaning) = match meaning(trust_policy::code::ALL) {
+        Some(meaning) => ("policy", meaning),
+        None => ("check", meaning(code::ALL).unwrap_or(name)),
+    };
     let uri = format!("{}/blob/main/docs/{page}.md#{name}", env!("CARGO_PKG_REPOSITORY"));
     let hint = problem.hint.clone().unwrap_or_else(|| format!("See {uri}"));
     json!({
         "id": name,
-        "shortDescription": {"text": code::meaning(problem.code).unwrap_or(name)},
+        "shortDescription": {"text": meaning},
         "help": {"text": hint},
         "helpUri": uri,
         "defaultConfiguration": {"level": level(problem.severity)},

@@ -12,7 +12,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    flow::error::{Error, Result},
+    flow::{
+        error::{Error, Result},
+        policy,
+    },
     model::{
         digest::Digest,
         evidence::{
@@ -26,7 +29,7 @@ use crate::{
     },
 };
 
-use super::{args::VerifyBundle, keys, output::Printer};
+use super::{args::VerifyBundle, demands, keys, output::Printer};
 
 /// The largest bundle or trust root that is read, in bytes.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
@@ -118,20 +121,11 @@ pub(super) fn artifact(path: &Path) -> Result<Vec<u8>> {
 
 /// The trust root of a file, or else an embedded one.
 pub(super) fn root(trusted_root: Option<&Path>, staging: bool) -> Result<TrustRoot> {
-    let (name, root) = match (trusted_root, staging) {
-        (Some(path), _) => {
-            let bytes = read(path, "the trusted root", MAX_DOCUMENT)?;
-            (path.display().to_string(), TrustRoot::parse(&bytes))
-        }
-        (None, true) => ("(staging)".into(), TrustRoot::staging()),
-        (None, false) => ("(public good)".into(), TrustRoot::public_good()),
-    };
-    root.map_err(|error| {
-        Error::usage(
-            format!("the trusted root `{name}` cannot be used: {error}"),
-            "give a Sigstore `trusted_root.json`",
-        )
-    })
+    match (trusted_root, staging) {
+        (Some(path), _) => policy::trust_root(path),
+        (None, true) => TrustRoot::staging().map_err(demands::carried),
+        (None, false) => TrustRoot::public_good().map_err(demands::carried),
+    }
 }
 
 fn read(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>> {

@@ -143,10 +143,24 @@ impl Replacement {
     /// # Errors
     /// When it cannot; the target is then as it was.
     pub fn commit(mut self, bytes: &[u8]) -> io::Result<()> {
-        self.temp.as_file_mut().write_all(bytes)?;
-        self.temp.as_file().sync_all()?;
+        self.fill(bytes)?;
         let Self { temp, target } = self;
         scratch::make(|| temp.persist(&target).map(drop).map_err(|error| error.error))
+    }
+
+    /// Fills it and puts it where nothing is.
+    ///
+    /// # Errors
+    /// As [`Replacement::commit`]; [`io::ErrorKind::AlreadyExists`].
+    pub fn commit_new(mut self, bytes: &[u8]) -> io::Result<()> {
+        self.fill(bytes)?;
+        let Self { temp, target } = self;
+        scratch::make(|| temp.persist_noclobber(&target).map(drop).map_err(|error| error.error))
+    }
+
+    fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.temp.as_file_mut().write_all(bytes)?;
+        self.temp.as_file().sync_all()
     }
 }
 

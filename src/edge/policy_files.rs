@@ -101,11 +101,8 @@ pub fn policy(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file of at most `limit` bytes.
-///
-/// # Errors
-/// When it cannot be read or is larger.
-pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+/// As `edge::files::read_bounded`: edges do not know each other.
+fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limit {

@@ -19,8 +19,8 @@ use crate::{
         },
         digest::Digest,
         evidence::{Finding, Format, Found, Outcome},
-        policy::{Exhibit, Gap, Kind, Policy, Reading, rule::provenance::Contents},
-        reference::{Reference, Tag},
+        policy::{Exhibit, Gap, Policy, Reading, rule::provenance::Contents},
+        reference::Reference,
         statement::attachment::{self, Holder},
     },
 };
@@ -29,7 +29,7 @@ use super::{
     content,
     discover::{Examine, Gathered},
     error::{Error, Result},
-    verify::{Basis, Case, Content, Judged},
+    verify::{Case, Content, Judged},
 };
 
 /// The most statements that are judged from a file.
@@ -56,8 +56,15 @@ pub fn export(
     judged: &Judged,
     documents: Documents<'_>,
 ) -> Result<EvidenceFile> {
-    let none = Basis::default();
-    let basis = judged.basis.as_ref().unwrap_or(&none);
+    let Some(basis) = &judged.basis else {
+        return Err(Error::usage(
+            format!(
+                "it is {}, for bytes that are not what they should be: a file cannot show that",
+                judged.verdict.kind().word()
+            ),
+            "verify without `--export`; the reason is the evidence",
+        ));
+    };
     if basis.kept.over {
         return Err(Error::usage(
             "the statements are too large to be exported: more than 256 MiB",
@@ -67,23 +74,26 @@ pub fn export(
     let blob =
         |(digest, bytes): (&Digest, &bytes::Bytes)| (digest.to_string(), Bytes64(bytes.to_vec()));
     let gap = |gap: &Gap| GapEntry { what: gap.what.clone(), why: gap.why.clone() };
+    // Statements that were read are in the file; of those that were not only this is.
+    let unread = judged.gathered.findings().filter_map(|finding| match &finding.outcome {
+        Outcome::Unread(why) if !basis.kept.manifests.contains(&finding.manifest) => {
+            let what = format!("the statement `{}`", finding.manifest);
+            Some(GapEntry { what, why: why.clone() })
+        }
+        _ => None,
+    });
     Ok(EvidenceFile {
         schema: SCHEMA.into(),
         reference: reference.to_string(),
         digest: *judged.verdict.subject(),
         decided_at: judged.at.to_string(),
-        verdict: match judged.verdict.kind() {
-            Kind::Accepted => "accepted",
-            Kind::Rejected(_) => "rejected",
-            Kind::Unknown(_) => "unknown",
-        }
-        .into(),
+        verdict: judged.verdict.kind().word().into(),
         policy: documents.policy.map(Document::of),
         trust_root: documents.root.map(Document::of),
         manifests: basis.kept.manifests.clone(),
         layer: basis.layer,
         resolved: basis.resolved.as_ref().map(resolved),
-        gaps: judged.gathered.gaps.iter().map(gap).collect(),
+        gaps: judged.gathered.gaps.iter().map(gap).chain(unread).collect(),
         blobs: basis.kept.blobs.iter().map(blob).collect(),
     })
 }
@@ -108,6 +118,14 @@ fn resolved(lock: &Lock) -> Vec<Resolved> {
 fn place(need: &Need) -> (String, String, String, String) {
     let text = |text: &dyn std::fmt::Display| text.to_string();
     (text(&need.file), text(&need.object), text(&need.path), text(&need.reference))
+}
+
+/// Writes an evidence file: whole, or not at all, and over nothing.
+///
+/// # Errors
+/// Of the file system; [`std::io::ErrorKind::AlreadyExists`].
+pub fn write(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+    files::Replacement::create(path)?.commit_new(bytes)
 }
 
 /// Reads an evidence file from disk.
@@ -151,19 +169,11 @@ pub async fn replay(file: &EvidenceFile, policy: Policy) -> Result<Judged> {
     let manifest = file.blob(&file.digest).ok_or_else(|| {
         bad(format!("it does not hold the artifact's manifest `{}`", file.digest))
     })?;
-    let case = Arc::new(Case {
-        policy,
-        subject: file.digest,
-        annotations: Content::read(manifest).annotations,
-        tag: match (&reference.tag, &reference.digest) {
-            (None, None) => Some(Tag::latest()),
-            (tag, _) => tag.clone(),
-        },
-        resource: reference.resource(),
-        now,
-    });
+    let Content { annotations, layers, .. } = Content::read(manifest);
+    let case = Arc::new(Case::new(policy, &reference, file.digest, annotations, now));
     let gathered = gathered(file, &case.examine())?;
-    let inside = inside(file, &case).await?;
+    let first = layers.first().map(|layer| layer.digest);
+    let inside = inside(file, first, &case).await?;
     let (needs, current) = match &inside {
         Some(needs) => (needs.as_slice(), current(file, needs)?),
         None => (&[][..], None),
@@ -197,22 +207,18 @@ fn gathered(file: &EvidenceFile, examine: &Examine) -> Result<Gathered> {
         };
         let left = MAX_STATEMENTS.saturating_sub(gathered.exhibits.len());
         let (holders, cut) = attachment::holders(manifest, left);
-        if cut {
-            return Err(Error::usage(
-                format!("it holds more than {MAX_STATEMENTS} statements"),
-                "the file was changed; export it again",
-            ));
-        }
         gathered
             .exhibits
             .extend(holders.iter().map(|holder| exhibit(file, digest, holder, examine)));
+        if cut {
+            let why = format!("more than {MAX_STATEMENTS} of them are not judged");
+            gathered.gaps.push(Gap { what: "the statements in the file".into(), why, cap: None });
+            break;
+        }
     }
     gathered.sort();
-    gathered.gaps = file
-        .gaps
-        .iter()
-        .map(|gap| Gap { what: gap.what.clone(), why: gap.why.clone(), cap: None })
-        .collect();
+    let claimed = |gap: &GapEntry| Gap { what: gap.what.clone(), why: gap.why.clone(), cap: None };
+    gathered.gaps.extend(file.gaps.iter().map(claimed));
     Ok(gathered)
 }
 
@@ -238,9 +244,11 @@ fn exhibit(file: &EvidenceFile, manifest: &Digest, holder: &Holder, examine: &Ex
 
 /// What the manifests in the file's layer name; `None` when the policy does not
 /// ask or the file has no layer.
-async fn inside(file: &EvidenceFile, case: &Case) -> Result<Option<Vec<Need>>> {
-    let manifest = file.blob(&file.digest).map(Content::read).unwrap_or_default();
-    let first = manifest.layers.first().map(|layer| layer.digest);
+async fn inside(
+    file: &EvidenceFile,
+    first: Option<Digest>,
+    case: &Case,
+) -> Result<Option<Vec<Need>>> {
     if file.layer.is_some() && file.layer != first {
         return Err(Error::usage(
             "its layer is not the artifact's first",

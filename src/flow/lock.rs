@@ -62,21 +62,13 @@ pub struct LockOptions {
     pub mirrors: Vec<Mirror>,
     /// How many questions are under way at once.
     pub parallel: usize,
-    /// How long one read (a digest, a list of tags and the digest of the tag
-    /// picked, an index, an archive) may take.
-    pub time_limit: Duration,
     /// The largest chart archive that is downloaded to be hashed, in bytes.
     pub max_chart: u64,
 }
 
 impl Default for LockOptions {
     fn default() -> Self {
-        Self {
-            mirrors: Vec::new(),
-            parallel: 8,
-            time_limit: Duration::from_secs(30),
-            max_chart: 100 << 20,
-        }
+        Self { mirrors: Vec::new(), parallel: 8, max_chart: 100 << 20 }
     }
 }
 
@@ -350,7 +342,7 @@ impl<'a> Desk<'a> {
     }
 
     async fn limited<T>(&self, read: impl Future<Output = T>) -> Result<T, Failure> {
-        limited(self.options.time_limit, read).await
+        limited(self.registries, read).await
     }
 }
 
@@ -359,8 +351,11 @@ fn named_by(is_mirror: bool) -> NamedBy {
     if is_mirror { NamedBy::User } else { NamedBy::Content }
 }
 
-/// Reads under the time limit of one read.
-async fn limited<T>(limit: Duration, read: impl Future<Output = T>) -> Result<T, Failure> {
+/// Reads under the time limit of one read (a digest, a list of tags and the
+/// digest of the tag picked, an index, an archive): a little longer than one
+/// operation may take, so that the reason is the registry's and not the clock's.
+async fn limited<T>(registries: &Registries, read: impl Future<Output = T>) -> Result<T, Failure> {
+    let limit = registries.deadline() + Duration::from_secs(2);
     tokio::time::timeout(limit, read).await.map_err(|_| {
         Failure::unknown(format!("no answer within the {} s of one item", limit.as_secs_f32()))
     })
@@ -387,7 +382,7 @@ async fn read_index(
         // The semaphore is never closed; a missing permit would only mean more
         // memory.
         let _permit = memory.acquire_many(permits).await.ok();
-        match limited(options.time_limit, registries.get(&read, by, limit)).await? {
+        match limited(registries, registries.get(&read, by, limit)).await? {
             Ok(bytes) => return parse_index(bytes, charts).await,
             Err(RegistryError { fault: Fault::TooLarge { .. }, .. }) if limit < MAX_INDEX => {
                 size = (MAX_INDEX, SMALL_INDEXES);

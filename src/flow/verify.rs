@@ -202,20 +202,21 @@ pub struct Case {
 }
 
 impl Case {
-    fn new(policy: Policy, reference: &Reference, artifact: &Artifact) -> Self {
-        // What is read without tag and digest is `latest`: that was asked for.
-        let asked = match (&reference.tag, &reference.digest) {
-            (None, None) => Some(Tag::latest()),
-            (tag, _) => tag.clone(),
-        };
-        Self {
-            policy,
-            subject: *artifact.digest(),
-            annotations: artifact.content.annotations.clone(),
-            tag: asked,
-            resource: reference.resource(),
-            now: clock::now(),
-        }
+    /// What must be known about `subject`, which `reference` asked for.
+    pub fn new(
+        policy: Policy,
+        reference: &Reference,
+        subject: Digest,
+        annotations: Annotations,
+        now: Timestamp,
+    ) -> Self {
+        let (tag, resource) = (reference.asked(), reference.resource());
+        Self { policy, subject, annotations, tag, resource, now }
+    }
+
+    fn of(policy: Policy, reference: &Reference, artifact: &Artifact) -> Self {
+        let annotations = artifact.content.annotations.clone();
+        Self::new(policy, reference, *artifact.digest(), annotations, clock::now())
     }
 
     /// As rules see it.
@@ -231,7 +232,7 @@ impl Case {
 
     /// Looks at statements by a policy, without judging them.
     pub fn examiner(policy: Policy, reference: &Reference, artifact: &Artifact) -> Examine {
-        Arc::new(Self::new(policy, reference, artifact)).examine()
+        Arc::new(Self::of(policy, reference, artifact)).examine()
     }
 
     /// Looks at statements by the policy.
@@ -257,8 +258,7 @@ pub async fn resolve(registries: &Registries, reference: &Reference) -> Result<A
     let store = registries.open(&reference.place)?;
     let key = match (&reference.digest, &reference.tag) {
         (Some(digest), _) => Key::Digest(*digest),
-        (None, Some(tag)) => Key::Tag(tag.clone()),
-        (None, None) => Key::Tag(Tag::latest()),
+        (None, tag) => Key::Tag(tag.clone().unwrap_or_else(Tag::latest)),
     };
     let Some(manifest) = store.manifest(&key).await? else {
         let implied = reference.tag.is_none() && reference.digest.is_none();
@@ -294,7 +294,7 @@ pub async fn verify(
         Err(error) => return Err(error),
     };
     let Request { policy, deep, lock, keep } = request;
-    let case = Arc::new(Case::new(policy, reference, &artifact));
+    let case = Arc::new(Case::of(policy, reference, &artifact));
     let kept = keep.then(|| Arc::new(Mutex::new(Kept::default())));
     let examine = match &kept {
         Some(kept) => case.examine().keeping(Arc::clone(kept)),
@@ -305,11 +305,15 @@ pub async fn verify(
     let read = read_contents(registries, &artifact, &case.policy, &lock).await;
     let Decision { verdict, rulings } = case.judge(&gathered, read.reading());
     let deep = deep || matches!(reference.place, Place::Layout(_));
-    let verdict = match verdict.kind() {
-        Kind::Accepted if deep => deep::read(&artifact, verdict).await,
-        _ => verdict,
+    let (verdict, intact) = match verdict.kind() {
+        Kind::Accepted if deep => {
+            let verdict = deep::read(&artifact, verdict).await;
+            let intact = matches!(verdict.kind(), Kind::Accepted);
+            (verdict, intact)
+        }
+        _ => (verdict, true),
     };
-    let basis = match kept {
+    let basis = match kept.filter(|_| intact) {
         Some(kept) => Some(basis(&artifact, &kept, read).await?),
         None => None,
     };

@@ -32,6 +32,14 @@ impl Reference {
         Reference { place: self.place.clone(), tag: None, digest: Some(digest) }
     }
 
+    /// The tag that is asked for: what is read without tag and digest is `latest`.
+    pub fn asked(&self) -> Option<Tag> {
+        match (&self.tag, &self.digest) {
+            (None, None) => Some(Tag::latest()),
+            (tag, _) => tag.clone(),
+        }
+    }
+
     /// The place in full, without tag and digest: what a verification summary
     /// calls a resource.
     pub fn resource(&self) -> String {

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{ARTIFACT, Run, Shop, root};
+use super::{ARTIFACT, Run, Shop, keeps_to, root};
 
 /// `SNAPSHOTS=overwrite` writes the schemas anew.
 #[test]
@@ -18,20 +18,6 @@ fn schemas_equal_the_code() {
         }
         let written = fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(written, code, "{} differs; SNAPSHOTS=overwrite writes it", path.display());
-    }
-}
-
-/// Judges output by the schema of `name`.
-#[track_caller]
-pub(super) fn keeps_to(name: &str, value: &Value) {
-    let path = root().join(format!("schemas/{name}.schema.json"));
-    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let validator = jsonschema::draft202012::new(&schema).unwrap();
-    let faults: Vec<String> = validator.iter_errors(value).map(|e| e.to_string()).collect();
-    assert!(faults.is_empty(), "{name}: {faults:?}\n{value:#}");
-    assert_eq!(value["schema"], format!("sluicegate.dev/{name}/v1"));
-    for key in value.as_object().unwrap().keys() {
-        assert!(schema["properties"].get(key).is_some(), "{name}: `{key}` is not in the schema");
     }
 }
 

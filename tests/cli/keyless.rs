@@ -364,7 +364,7 @@ fn no_bundle_is_written_and_its_token_is_not_shown() {
         (&"nothing-like-it".to_owned(), &["a.txt"], "`--identity-token`"),
         (&good, &["nowhere.txt"], "cannot read the artifact"),
         (&good, &["--in-toto", "a.txt"], "cannot be signed as a statement"),
-        (&good, &["--trusted-root", "a.txt", "a.txt"], "the trusted root `a.txt`"),
+        (&good, &["--trusted-root", "a.txt", "a.txt"], "the trust root `a.txt`"),
         (&good, &["--bundle", "b.json", "a.txt"], "cannot be used multiple times"),
         (&good, &[], "required arguments"),
     ] {

@@ -29,11 +29,11 @@ mod secrets;
 // What a terminal shows, and how it is left.
 mod terminal;
 
-use std::{fs, ops::Deref, path::Path, process::Command, sync::OnceLock};
+use std::{fs, ops::Deref, process::Command, sync::OnceLock};
 
 use serde_json::Value;
 
-use crate::support::folder::{Folder, PASSWORD, Run, piped};
+use crate::support::folder::{Folder, PASSWORD, Run, keeps_to, piped, root};
 
 /// A small bundle.
 const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\n  namespace: shop\n\
@@ -125,8 +125,4 @@ fn keys() -> &'static [(&'static str, String)] {
             .map(|name| (name, fs::read_to_string(dir.path().join(name)).unwrap()))
             .collect()
     })
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -86,7 +86,7 @@ fn verify_bundle_says_who_and_exits() {
         ("by-key", &path("other"), "root", &by_key, 1, "match"),
         ("by-identity", &path("nowhere"), "root", &identity, 2, "cannot read the artifact"),
         ("nowhere", &artifact, "root", &identity, 2, "cannot read the bundle"),
-        ("by-identity", &artifact, "artifact", &identity, 2, "the trusted root"),
+        ("by-identity", &artifact, "artifact", &identity, 2, "the trust root"),
         ("by-identity", &artifact, "root", &[], 2, "--certificate-identity"),
         ("by-identity", &artifact, "root", &identity[..2], 2, "--certificate-oidc-issuer"),
     ] {

@@ -140,9 +140,13 @@ fn http_chart(repository: &str, chart: &str, version: Option<&str>) -> Need {
 }
 
 /// The bundles here name this machine: the user allows it.
-fn registries() -> Registries {
+fn options() -> Options {
     let private_hosts = vec!["127.0.0.1".parse().expect("a host")];
-    Registries::new(Options { private_hosts, ..Options::default() }).expect("registries")
+    Options { private_hosts, ..Options::default() }
+}
+
+fn registries() -> Registries {
+    Registries::new(options()).expect("registries")
 }
 
 fn mirrored(mirrors: &[String]) -> LockOptions {
@@ -259,8 +263,9 @@ async fn only_what_certainly_does_not_exist_is_absent() {
         image(&address, "stuck", "1"),
         http_chart(&helm("page"), "a", None),
     ];
-    let options = LockOptions { time_limit: Duration::from_secs(2), ..LockOptions::default() };
-    let lock = lock(&needs, &options).await;
+    let options = Options { deadline: Duration::from_secs(2), ..options() };
+    let registries = Registries::new(options).expect("registries");
+    let lock = resolve(&needs, &registries, &LockOptions::default(), |_| {}).await;
     assert_eq!(lock.locked, []);
     let failures: Vec<_> = lock.unresolved.iter().map(failure).collect();
     for (index, absent, part) in [

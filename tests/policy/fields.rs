@@ -109,10 +109,8 @@ fn kyverno_16815_the_lock() {
     let publish = |image: &str, lock: &str| {
         let shop = Shop::empty();
         shop.write("config/pod.yaml", &workload(image));
-        shop.git(&["init", "--quiet", "--initial-branch=main"]);
-        shop.git(&["remote", "add", "origin", SOURCE]);
-        shop.git(&["add", "config"]);
-        shop.git(&["commit", "--quiet", "--message=m"]);
+        shop.init(SOURCE);
+        shop.commit();
         shop.run(&["publish", "config", ARTIFACT, "--key", "a.key", "--lock", lock]).code(0);
         shop
     };
@@ -201,6 +199,10 @@ fn kyverno_16815_the_age_of_a_statement() {
     assert_eq!((&by["made"], &by["madeBy"]), (&json!("2020-01-01T00:00:00Z"), &json!("claimed")));
     let view = shop.one(&of("24h")).code(1).json();
     assert_eq!(view["reasons"][0]["code"], "too-old");
+    // What is to come would be young for ever.
+    shop.attest(kind, &at("2990-01-01T00:00:00Z"), "b");
+    let view = shop.one(&of("24h")).code(1).json();
+    assert!(view["reasons"].as_array().unwrap().iter().all(|r| r["code"] == "too-old"), "{view:#}");
     let undated = json!({"result": "PASSED", "configuration": []});
     shop.attest(kind, &undated, "c");
     let view = shop

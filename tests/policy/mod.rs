@@ -14,13 +14,13 @@ mod verbs;
 // `verify --policy` and `pull --policy`.
 mod verify;
 
-use std::{fs, ops::Deref, path::Path, process::Command};
+use std::{fs, ops::Deref, process::Command};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 use sluicegate::edge::signer;
 
-use crate::support::folder::{Folder, Run};
+use crate::support::folder::{Folder, Run, keeps_to, root};
 
 const SOURCE: &str = "https://git.example/acme/shop";
 const COMMIT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -111,19 +111,4 @@ fn policy(require: &str, rest: &str) -> String {
 /// An obligation `o` with these lines.
 fn obligation(lines: &str) -> String {
     format!("    - name: o\n      {}\n", lines.replace('\n', "\n      "))
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Judges output by the schema of `name`.
-#[track_caller]
-fn keeps_to(name: &str, value: &Value) {
-    let path = root().join(format!("schemas/{name}.schema.json"));
-    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let validator = jsonschema::draft202012::new(&schema).unwrap();
-    let faults: Vec<String> = validator.iter_errors(value).map(|e| e.to_string()).collect();
-    assert!(faults.is_empty(), "{name}: {faults:?}\n{value:#}");
-    assert_eq!(value["schema"], json!(format!("sluicegate.dev/{name}/v1")));
 }

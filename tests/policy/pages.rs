@@ -1,6 +1,8 @@
 //! The examples are policies, the schema is that of the code, and the page about
 //! policies is made of the headers of the rules.
 
+use sluicegate::{api::trust_policy::code, model::bundle::problem::Code};
+
 use super::*;
 
 fn overwrite() -> bool {
@@ -87,7 +89,7 @@ fn the_page_is_made_of_the_code() {
     page.push_str(
         "\n## Problems\n\nWhat `policy check` reports, by name.\n\n| name | meaning |\n|---|---|\n",
     );
-    for (name, meaning) in codes() {
+    for (Code(name), meaning) in code::ALL {
         page.push_str(&format!("| <a id=\"{name}\"></a>`{name}` | {meaning} |\n"));
     }
     equals("docs/policy.md", &page);
@@ -164,18 +166,4 @@ fn text(lines: &[String], from: usize) -> String {
         text = rest.to_owned();
     }
     text
-}
-
-/// Names and meanings of the problems.
-fn codes() -> Vec<(String, String)> {
-    let source = fs::read_to_string(root().join("src/api/trust_policy/code.rs")).unwrap();
-    let (mut found, mut meaning) = (Vec::new(), String::new());
-    for line in source.lines() {
-        if let Some(text) = line.strip_prefix("/// ") {
-            meaning = text.to_owned();
-        } else if let Some((_, rest)) = line.split_once("Code(\"") {
-            found.push((rest.trim_end_matches("\");").to_owned(), meaning.clone()));
-        }
-    }
-    found
 }

@@ -49,12 +49,10 @@ fn check_reports_every_problem_of_every_file() {
     assert!(github.out.starts_with("::error file=p/bad.yaml,line="), "{}", github.out);
     let sarif = shop.run(&[&check[..], &["-o", "sarif"]].concat()).code(2).json();
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "policy-key", "{sarif}");
-    assert!(
-        sarif["runs"][0]["tool"]["driver"]["rules"][0]["helpUri"]
-            .as_str()
-            .unwrap()
-            .contains("docs/policy.md#policy-")
-    );
+    for rule in sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap() {
+        assert!(rule["helpUri"].as_str().unwrap().contains("docs/policy.md#policy-"), "{rule}");
+        assert_ne!(rule["shortDescription"]["text"], rule["id"], "it says what it means");
+    }
 }
 
 #[test]

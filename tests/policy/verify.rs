@@ -59,6 +59,8 @@ fn exactly_one_way_to_trust() {
         (&["--certificate-identity", "s"], "--certificate-oidc-issuer"),
         (&["--certificate-oidc-issuer", "s"], "--certificate-identity"),
         (&["--policy", "policy.yaml", "--require-provenance"], "cannot be used with"),
+        (&["--policy", "policy.yaml", "--certificate-oidc-issuer", "s"], "cannot be used with"),
+        (&["--key", "a.pub", "--certificate-oidc-issuer", "s"], "cannot be used with"),
         (&["--key", "a.pub", "--secret", "a=b"], "--policy"),
         (&["--policy", "policy.yaml", "--secret", "a"], "is not `NAME=DIR`"),
         (&["--policy", "policy.yaml", "--secret", "a=b", "--secret", "a=c"], "given twice"),

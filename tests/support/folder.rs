@@ -135,3 +135,22 @@ impl Folder {
         piped(self.command(arguments), stdin)
     }
 }
+
+/// The project's own directory.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Judges output by the schema of `name`.
+#[track_caller]
+pub fn keeps_to(name: &str, value: &Value) {
+    let path = root().join(format!("schemas/{name}.schema.json"));
+    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let faults: Vec<String> = validator.iter_errors(value).map(|e| e.to_string()).collect();
+    assert!(faults.is_empty(), "{name}: {faults:?}\n{value:#}");
+    assert_eq!(value["schema"], format!("sluicegate.dev/{name}/v1"));
+    for key in value.as_object().unwrap().keys() {
+        assert!(schema["properties"].get(key).is_some(), "{name}: `{key}` is not in the schema");
+    }
+}

@@ -30,7 +30,12 @@ pub struct Demands {
     )]
     pub certificate_identity: Option<String>,
     /// The issuer of that identity, exactly
-    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "certificate_identity",
+        conflicts_with_all = ["key", "policy"]
+    )]
     pub certificate_oidc_issuer: Option<String>,
     /// Who vouches for identities and times: a Sigstore `trusted_root.json`, instead of the policy's
     /// or of the one that this program carries

@@ -117,7 +117,7 @@ fn warnings(loaded: &Loaded) -> Vec<Problem> {
             ..loaded.about.clone()
         });
     }
-    if let Some(message) = policy::stale(&loaded.policy) {
+    if let Some(message) = loaded.policy.root.as_ref().and_then(policy::stale) {
         let problem = Problem { message, code: code::KEY, ..loaded.about.clone() };
         found.push(problem.hint("name a `trustedRoot` in the policy"));
     }

@@ -67,7 +67,7 @@ pub(in crate::cli) async fn run(args: PolicyTest, printer: &Printer) -> Result<E
     for (file, name) in args.files.iter().zip(&below.names) {
         let loaded = policy::load(file, name.as_ref(), &besides)
             .inspect_err(|error| demands::show(error, &below.base, printer))?;
-        if let Some(warning) = policy::stale(&loaded.policy) {
+        if let Some(warning) = loaded.policy.root.as_ref().and_then(policy::stale) {
             printer.warn(&warning);
         }
         policies.push(loaded);

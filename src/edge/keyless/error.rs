@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use url::Url;
 
 use super::identity::Token;
-use crate::model::evidence::token::TokenError;
+use crate::model::{evidence::token::TokenError, text::brief};
 
 /// The result of asking a service.
 pub type Result<T, E = KeylessError> = std::result::Result<T, E>;
@@ -108,7 +108,7 @@ pub enum KeylessError {
 impl KeylessError {
     /// An answer that cannot be used.
     pub(super) fn answer(service: Service, url: &Url, why: &str) -> Self {
-        Self::Answer { service, url: origin(url), why: clip(why) }
+        Self::Answer { service, url: origin(url), why: brief(why) }
     }
 
     /// The same, with what a service said left out where it may hold the token.
@@ -129,9 +129,4 @@ pub(super) fn origin(url: &Url) -> String {
         (Some(host), None) => format!("{}://{host}", url.scheme()),
         (None, _) => url.scheme().to_owned(),
     }
-}
-
-/// As much of somebody's words as is shown.
-pub(super) fn clip(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }

@@ -14,8 +14,11 @@ use reqwest::{
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::error::{KeylessError, Result, Service, clip, origin};
-use crate::{edge::secret::Secret, model::evidence::services::is_loopback};
+use super::error::{KeylessError, Result, Service, origin};
+use crate::{
+    edge::secret::Secret,
+    model::{evidence::services::is_loopback, text::brief},
+};
 
 /// The content type of JSON.
 pub(super) const JSON: &str = "application/json";
@@ -60,11 +63,22 @@ impl Http {
         let setup = |error: &dyn std::error::Error| KeylessError::Setup(error.to_string());
         let roots = match ca_file {
             Some(file) => {
+                let unusable = |why: &str| {
+                    KeylessError::Setup(format!("the certificates of `{}`: {why}", file.display()))
+                };
                 let mut text = Vec::new();
                 let read = fs::File::open(file)
-                    .and_then(|file| file.take(MAX_FILE).read_to_end(&mut text));
-                read.map_err(|error| setup(&error))?;
-                reqwest::Certificate::from_pem_bundle(&text).map_err(|error| setup(&error))?
+                    .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut text));
+                read.map_err(|error| unusable(&error.to_string()))?;
+                if text.len() as u64 > MAX_FILE {
+                    return Err(unusable("the file is larger than 4 MiB"));
+                }
+                let found = reqwest::Certificate::from_pem_bundle(&text);
+                let found = found.map_err(|_| unusable("expected PEM"))?;
+                if found.is_empty() {
+                    return Err(unusable("expected a PEM section `CERTIFICATE`"));
+                }
+                found
             }
             None => Vec::new(),
         };
@@ -159,7 +173,7 @@ impl Http {
         if let Some(authorization) = &request.authorization {
             builder = builder.header(AUTHORIZATION, authorization.clone());
         }
-        let down = |why: String| KeylessError::Down { service, url: origin(url), why: clip(&why) };
+        let down = |why: String| KeylessError::Down { service, url: origin(url), why: brief(&why) };
         let response = builder.send().await.map_err(|error| down(chain(&error)))?;
         let status = response.status();
         let body = body(response).await;
@@ -174,7 +188,7 @@ impl Http {
             _ => {
                 let said = body.ok().flatten().unwrap_or_default();
                 let why = format!("status {status}{}", words(&said));
-                Err(KeylessError::Refused { service, url: origin(url), why: clip(&why) })
+                Err(KeylessError::Refused { service, url: origin(url), why: brief(&why) })
             }
         }
     }

@@ -66,7 +66,6 @@ pub enum NamedBy {
 }
 
 impl Shared {
-    /// Room for `bytes` of small content, waited for when there is none.
     /// How far into the network `url` may lie.
     async fn reach(&self, url: &Url, by: NamedBy) -> Reach {
         if by == NamedBy::User || self.options.is_named(url) {
@@ -80,6 +79,7 @@ impl Shared {
         }
     }
 
+    /// Room for `bytes` of small content, waited for when there is none.
     pub(super) async fn room(&self, bytes: u64) -> Result<SemaphorePermit<'_>, AcquireError> {
         let all = units(self.options.limits.in_flight);
         self.in_flight.acquire_many(units(bytes).min(all)).await
@@ -101,6 +101,11 @@ impl Registries {
         let (auth, logged_in) = (Auth::default(), OnceCell::new());
         let shared = Shared { options, transport, auth, in_flight, logged_in };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// How long one operation may take.
+    pub fn deadline(&self) -> std::time::Duration {
+        self.shared.options.deadline
     }
 
     /// How much is read at most.

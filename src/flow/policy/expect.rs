@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::{
-    edge::policy_files,
+    edge::files,
     flow::error::{Error, Result},
     model::{policy::Kind, reference::Reference},
 };
@@ -71,7 +71,7 @@ pub fn load(path: &Path) -> Result<Vec<(Reference, Expectation)>> {
     let what = path.display();
     let hint = "write `- {reference: oci://…, verdict: rejected, reasons: [no-signature]}` lines";
     let wrong = |why: String| Error::usage(format!("the expectations `{what}`: {why}"), hint);
-    let bytes = policy_files::read(path, MAX_FILE).map_err(|error| wrong(error.to_string()))?;
+    let bytes = files::read_bounded(path, MAX_FILE).map_err(|error| wrong(error.to_string()))?;
     let found: Vec<Expectation> =
         serde_saphyr::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     if found.is_empty() || found.len() > MAX_COUNT {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io, path::Path, path::PathBuf};
 use crate::{
     api::trust_policy::{self, Given},
     edge::{
-        clock,
+        clock, files,
         policy_files::{self, Files},
     },
     model::{
@@ -80,12 +80,12 @@ pub fn read(
 /// # Errors
 /// [`Error::Usage`] when it cannot be read or is none.
 pub fn trust_root(path: &Path) -> Result<TrustRoot> {
-    let bytes = policy_files::read(path, policy_files::MAX_ROOT)
+    let bytes = files::read_bounded(path, policy_files::MAX_ROOT)
         .map_err(|error| unreadable("trust root", path, &error))?;
     TrustRoot::parse(&bytes).map_err(|error| {
         Error::usage(
-            format!("`{}`: {error}", path.display()),
-            "take the `trusted_root.json` of the Sigstore that is meant",
+            format!("cannot use the trust root `{}`: {error}", path.display()),
+            "give the `trusted_root.json` of the Sigstore that is meant",
         )
     })
 }
@@ -94,9 +94,9 @@ fn unreadable(what: &str, path: &Path, error: &io::Error) -> Error {
     Error::usage(format!("cannot read the {what} `{}`: {error}", path.display()), "check the path")
 }
 
-/// That a policy is judged by a trust root which may be out of date.
-pub fn stale(policy: &Policy) -> Option<String> {
-    policy.root.as_ref().filter(|root| root.is_stale(clock::now())).map(|_| {
+/// That a trust root may be out of date.
+pub fn stale(root: &TrustRoot) -> Option<String> {
+    root.is_stale(clock::now()).then(|| {
         format!(
             "the trust root that this program carries was taken on {EMBEDDED_AT}, more than six \
              months ago; give a current one with `--trusted-root`"

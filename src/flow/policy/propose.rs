@@ -43,10 +43,7 @@ pub async fn propose(
     gathered.refuse_unread()?;
     let annotations = artifact.content.annotations.clone();
     let needs = inside.map(|inside| inside.needs).ok();
-    let asked = match (&reference.tag, &reference.digest) {
-        (None, None) => Some(Tag::latest()),
-        (tag, _) => tag.clone(),
-    };
+    let asked = reference.asked();
     let mut draft = Draft {
         name: name(reference),
         from: reference.to_string(),
@@ -72,7 +69,7 @@ pub async fn propose(
 
 /// A name for the policy: the last part of the repository.
 fn name(reference: &Reference) -> String {
-    let place = Reference { place: reference.place.clone(), tag: None, digest: None }.to_string();
+    let place = reference.resource();
     let last = place.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = last.chars().take(60).map(plain).collect();

@@ -111,11 +111,12 @@ pub fn is_sealed_file(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     match text.trim_start().as_bytes().first() {
         None => true,
+        Some(_) if !text.contains("sops") => false,
         Some(b'{') => {
             let mut documents = yaml::documents(text);
             matches!(documents.next(), Some(Ok(document)) if is_sealed(document.root()))
         }
-        Some(_) => text.contains("sops") && is_sealed_lines(text),
+        Some(_) => is_sealed_lines(text),
     }
 }
 

@@ -13,7 +13,7 @@ const MAX_PEM: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct PublicKey {
     der: Vec<u8>,
-    key: Arc<VerificationKey>,
+    key: Arc<(VerificationKey, Fingerprint)>,
 }
 
 impl PublicKey {
@@ -24,7 +24,8 @@ impl PublicKey {
     pub fn from_spki(der: Vec<u8>) -> Result<Self, KeyError> {
         let key = VerificationKey::from_spki(&DerPublicKey::new(der.clone()))
             .map_err(|error| KeyError::Unsupported(error.to_string()))?;
-        Ok(Self { der, key: Arc::new(key) })
+        let fingerprint = Fingerprint(Sha256::digest(&der).into());
+        Ok(Self { der, key: Arc::new((key, fingerprint)) })
     }
 
     /// Every key of a PEM text, at least one.
@@ -53,7 +54,7 @@ impl PublicKey {
 
     /// The SHA-256 of the key's SPKI: what distinguishes two keys.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(Sha256::digest(&self.der).into())
+        self.key.1
     }
 
     /// The key's SPKI in DER.
@@ -69,7 +70,7 @@ impl PublicKey {
 
     /// Whether `signature` over `message` was made with the private half.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.key.verify(message, &SignatureBytes::from_bytes(signature)).is_ok()
+        self.key.0.verify(message, &SignatureBytes::from_bytes(signature)).is_ok()
     }
 }
 

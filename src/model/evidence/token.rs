@@ -8,6 +8,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use crate::model::text::brief;
+
 /// For whom a token must be meant: the client id that Fulcio expects of every
 /// issuer unless it is told otherwise.
 pub const AUDIENCE: &str = "sigstore";
@@ -79,7 +81,7 @@ impl TokenClaims {
         }
         let audience = payload.aud.names();
         if !audience.iter().any(|name| name == AUDIENCE) {
-            return Err(TokenError::Audience { found: clip(&audience.join("`, `")) });
+            return Err(TokenError::Audience { found: brief(&audience.join("`, `")) });
         }
         let challenge = payload.email.filter(|email| !email.is_empty()).unwrap_or(payload.sub);
         if challenge.is_empty() || payload.iss.is_empty() {
@@ -105,10 +107,6 @@ fn payload(token: &str) -> Result<Payload, TokenError> {
     // serde's message could quote what is secret.
     serde_json::from_slice(&json)
         .map_err(|_| TokenError::Malformed("a payload without `iss`, `sub`, `aud` and `exp`"))
-}
-
-fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// A token that cannot work.

@@ -20,6 +20,17 @@ pub enum Kind {
     Unknown(Vec<Reason>),
 }
 
+impl Kind {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected(_) => "rejected",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
 /// Why a digest was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {

@@ -8,10 +8,11 @@ macro_rules! codes {
     ($(#[doc = $doc:literal] $name:ident = $text:literal;)+) => {
         $(#[doc = $doc] pub const $name: Code = Code($text);)+
 
-        /// Every code that checking a bundle can report, with what it means.
+        /// Every code that is declared here, with what it means.
         pub const ALL: &[(Code, &str)] = &[$((Code($text), $doc)),+];
     };
 }
+pub(crate) use codes;
 
 codes! {
     #[doc = "The bundle has no file."]
@@ -98,11 +99,6 @@ codes! {
     NO_OBJECT = "no-object";
     #[doc = "A file, or the bundle, has more problems than are listed."]
     PROBLEM_LIMIT = "problem-limit";
-}
-
-/// What a code means, in a sentence.
-pub fn meaning(code: Code) -> Option<&'static str> {
-    ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
 }
 
 #[cfg(test)]

@@ -139,8 +139,3 @@ impl Rule {
         paths.iter().find_map(time)
     }
 }
-
-/// A text from outside for a message: short, and on one line.
-fn clip(text: &str) -> String {
-    crate::model::text::shown(&text.chars().take(200).collect::<String>())
-}

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Context, Seen, Shortfall, clip};
+use super::{Context, Seen, Shortfall};
 use crate::model::{
     artifact::{manifest::Annotations, media},
     bundle::{
@@ -35,6 +35,7 @@ use crate::model::{
     policy::pattern::Glob,
     source::{self, repository},
     statement::provenance::{self, Generation, OriginText, ResourceDescriptor},
+    text::brief,
     uris,
 };
 
@@ -140,7 +141,7 @@ impl Source {
         if !self.refs.is_empty() && !self.refs.iter().any(|glob| glob.matches(reference)) {
             let globs: Vec<&str> = self.refs.iter().map(Glob::as_str).collect();
             let wanted = format!("one of the refs `{}`", globs.join("`, `"));
-            return Err(wrong(format!("the ref `{}`", clip(reference)), wanted));
+            return Err(wrong(format!("the ref `{}`", brief(reference)), wanted));
         }
         if let Some(wanted) = &self.path {
             let found = facts.path.as_deref().unwrap_or("(none)");
@@ -173,7 +174,7 @@ pub fn facts(found: &provenance::Provenance) -> Result<Facts, String> {
         (Generation::V1, uris::BUILD_TYPE_GITHUB) => github(found),
         (Generation::V02, _) => config_source(found),
         (Generation::V1, other) => {
-            Err(format!("the build type `{}`, whose source is not known", clip(other)))
+            Err(format!("the build type `{}`, whose source is not known", brief(other)))
         }
     }
 }
@@ -260,7 +261,7 @@ fn claims_nothing(why: &str, claims: &Claims) -> Result<(), Shortfall> {
         None => Ok(()),
         Some(certified) => Err(short(
             "certificate-mismatch",
-            format!("{}, signed by a run for `{}`", clip(why), clip(certified)),
+            format!("{}, signed by a run for `{}`", brief(why), brief(certified)),
             "a source that agrees with the certificate".into(),
         )),
     }
@@ -285,8 +286,8 @@ fn agrees_with_certificate(facts: &Facts, claims: &Claims) -> Result<(), Shortfa
                     "certificate-mismatch",
                     format!(
                         "the {what} `{}`, signed by a run for `{}`",
-                        clip(&said),
-                        clip(certified)
+                        brief(&said),
+                        brief(certified)
                     ),
                     format!("the {what} that the certificate names"),
                 )
@@ -310,7 +311,7 @@ fn tag_matches(found: &provenance::Provenance, context: Context<'_>) -> Result<(
     match parameters.tags.iter().any(|moved| moved == tag.as_str()) {
         true => Ok(()),
         false => {
-            let moved = clip(&parameters.tags.join("`, `"));
+            let moved = brief(&parameters.tags.join("`, `"));
             Err(Shortfall {
                 hint: "the tag was moved by somebody, not by a publish; look who can push",
                 ..wrong(format!("the tags `{moved}`"), format!("`{tag}` among them"))
@@ -393,7 +394,7 @@ fn missed(need: &Need, found: &str, wanted: &str) -> LockStanding {
 }
 
 fn unlocked(need: &Need, found: &str, wanted: &str) -> Shortfall {
-    let what = format!("`{}` in `{}`", clip(&need.reference), clip(need.file.as_str()));
+    let what = format!("`{}` in `{}`", brief(&need.reference), brief(need.file.as_str()));
     Shortfall {
         hint: "publish again with `--lock require`, or pin the digest in the manifest",
         ..short("lock", format!("{what}: {found}"), format!("each chart and image {wanted}"))
@@ -469,7 +470,7 @@ fn current<'a>(
                 }
                 other => {
                     let why = other.map_or("not resolved", |unresolved| &unresolved.reason);
-                    return LockStanding::Unread(format!("`{}`: {why}", clip(&need.reference)));
+                    return LockStanding::Unread(format!("`{}`: {why}", brief(&need.reference)));
                 }
             },
         }
@@ -486,7 +487,7 @@ fn equals(
     match wanted {
         Some(wanted) if wanted != found => Err(short(
             code,
-            format!("the {what} `{}`", clip(found)),
+            format!("the {what} `{}`", brief(found)),
             format!("the {what} `{wanted}`"),
         )),
         _ => Ok(()),

@@ -10,8 +10,8 @@
 
 use serde_json::Value;
 
-use super::{Seen, Shortfall, clip};
-use crate::model::uris;
+use super::{Seen, Shortfall};
+use crate::model::{text::brief, uris};
 
 /// The predicate types.
 pub(super) const TYPES: &[&str] = &[uris::TEST_RESULT];
@@ -31,7 +31,7 @@ impl TestResult {
         let predicate = seen.predicate();
         let result = predicate.get("result").and_then(Value::as_str).unwrap_or("(none)");
         if result != "PASSED" {
-            return Err(failed(format!("the result `{}`", clip(result)), "`PASSED`".into()));
+            return Err(failed(format!("the result `{}`", brief(result)), "`PASSED`".into()));
         }
         match predicate.get("failedTests") {
             None | Some(Value::Null) => {}
@@ -46,7 +46,7 @@ impl TestResult {
             Some(missing) => {
                 let found = match tested.is_empty() {
                     true => "no configuration".to_owned(),
-                    false => format!("the configurations `{}`", clip(&tested.join("`, `"))),
+                    false => format!("the configurations `{}`", brief(&tested.join("`, `"))),
                 };
                 Err(failed(found, format!("the configuration `{missing}` among them")))
             }

@@ -10,8 +10,8 @@
 
 use serde_json::Value;
 
-use super::{Context, Seen, Shortfall, clip};
-use crate::model::uris;
+use super::{Context, Seen, Shortfall};
+use crate::model::{text::brief, uris};
 
 /// The predicate types.
 pub(super) const TYPES: &[&str] = &[uris::VERIFICATION_SUMMARY];
@@ -73,7 +73,7 @@ impl VerificationSummary {
             let found = text(path);
             if found != wanted {
                 return Err(short(
-                    format!("the {what} `{}`", clip(found)),
+                    format!("the {what} `{}`", brief(found)),
                     format!("the {what} `{wanted}`"),
                 ));
             }
